@@ -187,7 +187,7 @@ class RunState(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     STOPPED = "stopped"  # ended on the server, neither passed nor failed
-    TIMED_OUT = "timed-out"  # still running at the deadline
+    TIMED_OUT = "timed-out"  # still running at the deadline or at its run_timeout
     NOT_STARTED = "not-started"
     UNKNOWN = "unknown"  # without a run id, it may have started; with a run id, its result is unknown
 

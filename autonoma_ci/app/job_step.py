@@ -27,6 +27,7 @@ from autonoma_ci.fs.files import quote_for_shell
 from autonoma_ci.models import NO_VARIABLES, Conclusion, ExitReason, RunResult, RunState, TargetKind, Verdict
 from autonoma_ci.redaction.redactor import NO_SECRETS, Secret
 from autonoma_ci.reports.log import collect_warnings, format_summary_lines, group_failures
+from autonoma_ci.reports.summary import pluralize
 from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
@@ -322,6 +323,7 @@ class JobStep:
         title: str,
         values_to_redact: ValuesToRedact,
         previous: PreviousRuns = NO_PREVIOUS_RUNS,
+        retry_budget: int | None = None,
     ) -> int:
         """Start the planned runs, report them, and return the exit code.
 
@@ -333,11 +335,14 @@ class JobStep:
             title: Heading of the group in the log.
             values_to_redact: Values that are removed from the texts of the API.
             previous: Facts about the runs from an earlier results.json.
+            retry_budget: How many failed runs may be started again in all. None means no limit.
 
         """
         runtime, clock = self.runtime, self.runtime.clock
         self._saved_results = previous.saved_results_by_run_id
-        start_policy = runtime.start_policy._replace(concurrency=settings.concurrency, fail_fast=settings.fail_fast)
+        start_policy = runtime.start_policy._replace(
+            concurrency=settings.concurrency, fail_fast=settings.fail_fast, retry_budget=retry_budget
+        )
         poll_policy = self._poll_policy(settings)
         events: Events = queue.SimpleQueue()
         store = self._create_evidence_store(settings)
@@ -388,14 +393,33 @@ class JobStep:
             if store:
                 store.close()
         report = self._snapshot(table.results)
-        for error in group_failures(table.results, report.web_base_url):
-            self.log.annotate("error", error, report.heading)
-        for warning in collect_warnings(report.results, self.redact.contains_secret):
-            self.log.annotate("warning", warning, report.heading)
-        verdict = compute_verdict(table.results, signal, waits_for_results=settings.wait)
+        self._annotate_runs(report, engine.refused_retry_count if engine else 0)
+        verdict = compute_verdict(
+            table.results, signal, waits_for_results=settings.wait, fails_on_flaky=settings.fails_on_flaky
+        )
         if previous.signal is not None and _is_cancelled(verdict, table.results):
             verdict = compute_verdict((), previous.signal)
         return self._finish_runs(verdict, table.results)
+
+    def _annotate_runs(self, report: Report, refused_retry_count: int) -> None:
+        """Print errors, warnings and notices about the runs that ended.
+
+        Args:
+            report: The report with all runs.
+            refused_retry_count: How many failed runs the option max-runs kept from a retry.
+
+        """
+        counted = [run for run in report.results if not run.is_quarantined_failure]
+        uncounted = [run for run in report.results if run.is_quarantined_failure]
+        for level, runs in (("error", counted), ("notice", uncounted)):
+            for failure in group_failures(runs, report.web_base_url):
+                self.log.annotate(level, failure, report.heading)
+        for warning in collect_warnings(report.results, self.redact.contains_secret):
+            self.log.annotate("warning", warning, report.heading)
+        if refused_retry_count:
+            option, runs_text = self._settings.spelling_of("max-runs"), pluralize(refused_retry_count, "failed run")
+            text = f"No retry of {runs_text}: {option} is reached. Increase {option} to allow more retries."
+            self.log.annotate("warning", Diagnostic(text), report.heading)
 
     def _poll_policy(self, settings: Settings) -> PollPolicy | None:
         """Return how to wait for the runs, or None."""
@@ -403,7 +427,7 @@ class JobStep:
             return None
         from autonoma_ci.engine.poller import PollPolicy
 
-        policy = (self.runtime.poll_policy or PollPolicy())._replace(timeout=settings.timeout, retries=settings.retries)
+        policy = (self.runtime.poll_policy or PollPolicy())._replace(timeout=settings.timeout)
         return policy if settings.poll_interval is None else policy._replace(interval=settings.poll_interval)
 
     def _write_initial_results(self, results: Sequence[RunResult]) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from autonoma_ci.errors import InputError
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.fs.files import escapes_via_symlink, read_whole_file
-from autonoma_ci.models import BuildContext, Conclusion, RunState, TargetKind
+from autonoma_ci.models import BuildContext, ChangeSummary, Conclusion, PlanFacts, RunState, TargetKind
 from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.reports.other_results import MAX_RESULTS_BYTES, has_open_runs, is_same_build, other_build_reason
 
@@ -74,6 +74,16 @@ def to_run_results(saved: Results, started_at: str, sanitizers: ResultsSanitizer
     now = datetime.fromisoformat(started_at)
     then = saved.started_at if saved.started_at.tzinfo else saved.started_at.replace(tzinfo=now.tzinfo)
     return [run.to_run_result((then - now).total_seconds(), sanitizers) for run in saved.runs]
+
+
+def to_plan_facts(saved: Results, sanitizers: ResultsSanitizers) -> PlanFacts:
+    """Return the facts of results.json about the plan, without notes."""
+    label, change = sanitizers.label, None
+    if found := saved.changed_files:
+        reason = found.full_run_reason
+        change = ChangeSummary(label(found.source), label(found.base), found.file_count, reason and label(reason))
+    names = tuple(map(label, saved.quarantined_by_change))
+    return PlanFacts(plan_digest=label(saved.plan_digest), change=change, quarantined_by_change=names)
 
 
 def build_sanitizers(settings: Settings, values: Iterable[Secret]) -> ResultsSanitizers:
@@ -180,6 +190,8 @@ def find_reusable_run_ids(
     context: BuildContext,
     rules: BuildIdRules,
     signer: ResultsSigner,
+    *,
+    fails_on_flaky: bool = False,
 ) -> dict[int, str]:
     """Return the run ids of reusable passes, by index in the plan.
 
@@ -189,8 +201,17 @@ def find_reusable_run_ids(
     - Its signature is valid for this part of the build.
     - It has no failed attempts. Otherwise its last attempt alone would count as a clean pass.
 
-    If all runs passed, flaky ones included, the result is empty. Otherwise a re-run of the job would start no run, and
-    pass without a test.
+    If all runs that count passed, the result is empty. Otherwise a re-run would start no run that counts, and end
+    without a test. Quarantined runs do not count here, whatever their state.
+
+    Args:
+        planned_runs: The runs of this job step.
+        previous: The results of the earlier attempt.
+        context: The build of this job step.
+        rules: What its build id means.
+        signer: Verifies the signatures.
+        fails_on_flaky: Whether a flaky run failed the earlier attempt.
+
     """
     saved = previous.results
     if not is_of_earlier_attempt(saved, context, rules) or no_reuse_reason(planned_runs, previous, context, signer):
@@ -202,9 +223,10 @@ def find_reusable_run_ids(
         if not run.has_contradiction
         and signer.verifies_run(result._replace(state=RunState.PASSED, run_id=run.run_id), run.mac)
     }
-    if len(passed) == len(pairs):
-        return {}
-    return {index: run.run_id for index, run in passed.items() if not run.previous_attempts}
+    clean = {index: run.run_id for index, run in passed.items() if not run.previous_attempts}
+    passed_indexes = clean.keys() if fails_on_flaky else passed.keys()
+    counted = {index for index, run in enumerate(planned_runs) if run.request.quarantine is None}
+    return {} if counted <= passed_indexes else clean
 
 
 def _is_earlier(attempt: str, other_attempt: str) -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.app.previous_results import LoadedResults
     from autonoma_ci.app.runtime import Runtime
+    from autonoma_ci.config.settings import Settings
     from autonoma_ci.redaction.redactor import Secret
 
 _NOT_UP = "Check wait-for-url and its deployment, or increase wait-for-url-timeout."
@@ -69,9 +70,9 @@ def _run(arguments: RunArguments, step: JobStep) -> int:
     if not_started := _wait_for_deployment(inputs, step):
         return step.run_plan(not_started, inputs.settings, "Nothing is started", values_to_redact)
     results = step.sign_requests([RunResult(request) for request in inputs.plan.requests])
-    previous = _find_previous_runs(results, previous_results, step)
+    previous = _find_previous_runs(results, previous_results, inputs.settings, step)
     title = f"Starting {pluralize(len(results) - len(previous.passed_run_ids), 'run')}"
-    return step.run_plan(results, inputs.settings, title, values_to_redact, previous)
+    return step.run_plan(results, inputs.settings, title, values_to_redact, previous, inputs.plan.retry_budget)
 
 
 def _parse_arguments(argv: Sequence[str], runtime: Runtime) -> RunArguments:
@@ -145,7 +146,7 @@ def _collect_values(inputs: Inputs) -> Iterator[str | Secret]:
 
 
 def _find_previous_runs(
-    results: Sequence[RunResult], previous_results: LoadedResults | None, step: JobStep
+    results: Sequence[RunResult], previous_results: LoadedResults | None, settings: Settings, step: JobStep
 ) -> PreviousRuns:
     """Return the runs of an earlier attempt, and which of them passed.
 
@@ -163,7 +164,9 @@ def _find_previous_runs(
     is_same_job = saved.job == context.job_name and saved.runs
     if is_same_job and (why := previous.no_reuse_reason(results, previous_results, context, signer)):
         step.log.annotate("notice", Diagnostic(f"The results.json of the earlier attempt is not used: {why}."))
-    passed = previous.find_reusable_run_ids(results, previous_results, context, rules, signer)
+    passed = previous.find_reusable_run_ids(
+        results, previous_results, context, rules, signer, fails_on_flaky=settings.fails_on_flaky
+    )
     if passed:
         note = f"{pluralize(len(passed), 'run')} passed in an earlier attempt at this build. "
         note += "Runs that the API still reports as passed are not started again."

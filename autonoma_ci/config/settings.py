@@ -183,6 +183,11 @@ class Settings(NamedTuple):
         return self.groups == (NO_GROUPS,)
 
     @property
+    def fails_on_flaky(self) -> bool:
+        """Whether a pass after a failure fails the job step."""
+        return self.on_flaky == "fail"
+
+    @property
     def stated_facts(self) -> dict[str, str]:
         """The facts of the build that options set, by field of BuildContext."""
         facts = {field: getattr(self, option.replace("-", "_")) for field, option in BUILD_FACT_OPTIONS.items()}

@@ -7,6 +7,7 @@ as it has started, while other runs are still starting. A retry follows the same
 from __future__ import annotations
 
 from contextlib import suppress
+from math import inf
 from types import MappingProxyType
 from typing import TYPE_CHECKING, assert_never
 
@@ -49,6 +50,7 @@ _RESERVE_BYTES, _RESERVE_BYTES_PER_RUN = 16 * 1024 * 1024, 4 * 1024
 NO_PASSED_RUNS: Mapping[int, str] = MappingProxyType({})
 _SHARED_ID_MESSAGE = "two runs in results.json have the same id"
 _CANCELLED_MESSAGE = "not sent: the job was cancelled"
+_NO_RETRY_MESSAGE = "no retry: max-runs is reached"
 
 
 class Engine:
@@ -81,8 +83,9 @@ class Engine:
         passed_runs: Mapping[int, str] = NO_PASSED_RUNS,
     ) -> None:
         self._start_policy, self._clock, self._events, self._listener = start_policy, clock, events, listener
-        self._poll_policy = poll_policy
         self._run_table = run_table
+        # How many more runs may be started again.
+        self._retries_left = inf if start_policy.retry_budget is None else start_policy.retry_budget
         self._starter = RunStarter(run_table, start_policy, clock, deferred=passed_runs)
         self._pass_confirmer = PassConfirmer(run_table, clock, passed_runs)
         self._evidence: EvidenceCollector | None = None
@@ -103,6 +106,8 @@ class Engine:
         self._memory_reserve: Sized = b""
         # The signal that ended the job, or None.
         self.signal_number: int | None = None
+        # How many failed runs were not started again because of the retry budget.
+        self.refused_retry_count = 0
 
     def run(self, executor: RequestExecutor) -> None:
         """Run the plan until its end or the deadline.
@@ -243,14 +248,24 @@ class Engine:
     def _continue_after_start(self, index: int) -> None:
         run = self._run_table.results[index]
         self._listener.on_run_changed(run)
+        if run.state in {RunState.NOT_STARTED, RunState.FAILED} and not 200 <= run.http_status < 300:
+            # A start or a retry that is known not to have started costs nothing. After a 2xx response, this is unknown.
+            self._retries_left += 1
         if run.state is RunState.STARTED and self._poller:
-            self._apply(self._poller.watch(index))
+            self._apply(self._poller.watch(index, self._starter.last_sent_at(index)))
 
     def _continue_after_run(self, index: int) -> None:
         run = self._run_table.results[index]
         if run.reason is ExitReason.UNAUTHORIZED:
             self._apply(self._starter.refuse_all())
+        # A reused run was not started, so it costs nothing either.
+        self._retries_left += run.reused
         should_retry = run.state is RunState.FAILED and self._may_retry(run)
+        if should_retry and self._retries_left < 1:
+            should_retry = False
+            self.refused_retry_count += 1
+            self._run_table.finish(index, run.state, run.reason, _NO_RETRY_MESSAGE)
+            run = self._run_table.results[index]
         # The details can contradict a pass. They also have the title, and CI systems need it for the history of a test.
         needs_details = run.state in {RunState.PASSED, RunState.FAILED} or (
             self._evidence and self._evidence.should_collect(run)
@@ -260,6 +275,7 @@ class Engine:
             # We report the failure first, because the log must not start with the second attempt.
             self._listener.on_run_changed(run._replace(message=f"retrying, attempt {run.attempt_count + 1}"))
             self._run_table.begin_retry(index)
+            self._retries_left -= 1
             self._apply(self._starter.enqueue(index))
         if fetches_details:
             self._details.add(index, run, already_reported=should_retry)
@@ -267,10 +283,10 @@ class Engine:
             self._listener.on_run_changed(run)
 
     def _may_retry(self, run: RunResult) -> bool:
-        poller, policy = self._poller, self._poll_policy
-        if not poller or not policy or self.signal_number is not None or self._clock.monotonic() >= poller.deadline:
+        poller = self._poller
+        if not poller or self.signal_number is not None or self._clock.monotonic() >= poller.deadline:
             return False
-        return len(run.previous_attempts) < policy.retries
+        return len(run.previous_attempts) < run.request.retries
 
     def _shut_down(self) -> None:
         """Stop after a signal, and set the state of every run.

@@ -6,6 +6,7 @@ returns the status `passed`.
 
 from __future__ import annotations
 
+from collections import deque
 from heapq import heappop, heappush
 from math import inf
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from autonoma_ci.engine.workers import RequestExecutor, StatusReceived
 
 _log = DebugLogger()
+# The time of a poll that precedes all others, and ignores the rate limit.
+_AT_ONCE = -inf
 
 
 class PollPolicy(NamedTuple):
@@ -37,15 +40,13 @@ class PollPolicy(NamedTuple):
     timeout: float = 1800.0
     # The pause between two polls of a run. With None, it grows with the age of the run.
     interval: float | None = None
-    # How often a failed run is started again.
-    retries: int = 0
     # Polls at the same time.
     concurrency: int = 16
     # How long the polls of a run may fail.
     give_up_after: float = 120.0
     # How long the API may respond that it does not know a run.
     not_found_grace: float = 30.0
-    # How long to wait for responses after the deadline.
+    # How long to wait for responses after the deadline, and after the `run_timeout` of a run.
     late_response_grace: float = 10.0
     # When a poll counts as failed that the transport did not end.
     hung_after: float = 45.0
@@ -55,21 +56,28 @@ class PollState:
     """The polls of one run, with times in seconds of the clock."""
 
     __slots__ = (
+        "ends_at",
         "failed_polls",
         "failing_since",
+        "gives_up_at",
         "last_error",
         "last_result",
         "last_seen_at",
         "last_sent_at",
+        "next_poll_at",
         "pending_since",
         "request_number",
         "started_at",
         "suggestion",
     )
 
-    def __init__(self, started_at: float, now: float) -> None:
+    def __init__(self, started_at: float, now: float, ends_at: float = inf) -> None:
         # When the start of the run was requested, when the API last knew the run, and when the last poll was sent.
         self.started_at, self.last_seen_at, self.last_sent_at = started_at, now, -inf
+        # The time of the entry in the queue that is in effect. Older entries of this run are void.
+        self.next_poll_at = inf
+        # When the `run_timeout` ends, and until when its last poll may have a response.
+        self.ends_at, self.gives_up_at = ends_at, inf
         # When the poll in flight was sent.
         self.pending_since: float | None = None
         # Since when all polls failed.
@@ -104,18 +112,18 @@ class PollState:
             return self.last_error
         return f"status {self.last_result.raw_status or self.last_result.status}" if self.last_result else "no poll yet"
 
-    def is_missing(self, now: float, policy: PollPolicy, deadline: float) -> bool:
+    def is_missing(self, now: float, policy: PollPolicy, limit_at: float) -> bool:
         """Return whether the run is still unknown after enough polls."""
-        return self._is_polled_enough(deadline) and now - self.last_seen_at >= policy.not_found_grace
+        return self._is_polled_enough(limit_at) and now - self.last_seen_at >= policy.not_found_grace
 
-    def has_failed_too_long(self, now: float, policy: PollPolicy, deadline: float) -> bool:
+    def has_failed_too_long(self, now: float, policy: PollPolicy, limit_at: float) -> bool:
         """Return whether enough polls failed for too long."""
         is_too_long = self.failing_since is not None and now - self.failing_since >= policy.give_up_after
-        return is_too_long and self._is_polled_enough(deadline)
+        return is_too_long and self._is_polled_enough(limit_at)
 
-    def _is_polled_enough(self, deadline: float) -> bool:
-        # The poll at the deadline is the last one.
-        return self.failed_polls >= MIN_FAILED_POLLS or self.last_sent_at >= deadline
+    def _is_polled_enough(self, limit_at: float) -> bool:
+        # The poll at the deadline or at the run_timeout is the last one.
+        return self.failed_polls >= MIN_FAILED_POLLS or self.last_sent_at >= limit_at
 
 
 _STATE_AT_END = {
@@ -137,6 +145,9 @@ class Poller:
     - The server limits the rate, and has rejected all polls for `give_up_after`, or for two fixed intervals if they are
       longer. This ends all runs.
 
+    A run with a `run_timeout` is polled once more at that time. Then it ends, at the latest after
+    `late_response_grace`.
+
     Args:
         run_table: The runs of the plan.
         policy: The limits of polling.
@@ -150,6 +161,10 @@ class Poller:
         self._open_runs: dict[int, PollState] = {}
         # The time of the next poll and the index of its run, as a heap.
         self._queue: list[tuple[float, int]] = []
+        # The time of each `run_timeout` and the index of its run, as a heap.
+        self._run_timeouts: list[tuple[float, int]] = []
+        # The runs whose `run_timeout` has passed, in the order of the times at which they end without a response.
+        self._overdue: deque[tuple[float, int]] = deque()
         self._in_flight_count = 0
         self._reported_statuses: set[str] = set()
         self._last_hung_check = 0.0
@@ -172,16 +187,24 @@ class Poller:
         if self.deadline == inf:
             self.deadline = self._clock.monotonic() + self._policy.timeout
 
-    def watch(self, index: int) -> list[Update]:
+    def watch(self, index: int, requested_at: float | None = None) -> list[Update]:
         """Start to poll a run.
 
-        An earlier job step may have started it.
+        Args:
+            index: The index of the run in the plan.
+            requested_at: The clock's time of the request that started the attempt. Its `run_timeout` counts from it.
+                None if an earlier job step started the run.
+
         """
         now, run = self._clock.monotonic(), self._run_table.results[index]
         started_at = min(now, self._run_table.origin + run.start_offset_seconds)
-        poll = self._open_runs[index] = PollState(started_at, now)
+        limit = run.request.run_timeout_seconds
+        ends_at = inf if limit is None else limit + (started_at if requested_at is None else requested_at)
+        poll = self._open_runs[index] = PollState(started_at, now, ends_at)
         if not run.run_id:
             return [self._end(index, RunState.UNKNOWN, ExitReason.UNKNOWN, "no run id in the response of the API")]
+        if ends_at < inf:
+            heappush(self._run_timeouts, (ends_at, index))
         self._schedule(index, poll, now - started_at)
         return []
 
@@ -193,24 +216,34 @@ class Poller:
         now = self._clock.monotonic()
         if now >= self.deadline and self._final_poll_at == inf:
             self._poll_all_at_deadline(now)
+        if self._final_poll_at == inf:
+            self._poll_at_run_timeouts(now)
         while self._queue and self._in_flight_count < self._policy.concurrency:
             poll_at, index = self._queue[0]
-            if min(poll_at, self.deadline) > now or min(self._interval.blocked_until, self.deadline) > now:
+            poll = self._open_runs.get(index)
+            if not poll or poll.next_poll_at != poll_at:
+                heappop(self._queue)
+                continue
+            blocked_until = _AT_ONCE if poll_at == _AT_ONCE else self._interval.blocked_until
+            if min(max(poll_at, blocked_until), self.deadline) > now:
                 break
             heappop(self._queue)
-            poll = self._open_runs.get(index)
-            if poll and poll.pending_since is None:
-                poll.pending_since = poll.last_sent_at = now
-                poll.request_number += 1
-                self._in_flight_count += 1
-                run = self._run_table.results[index]
-                executor.poll(index, run.request, run.run_id, poll.request_number)
+            poll.next_poll_at = inf
+            poll.pending_since = poll.last_sent_at = now
+            poll.request_number += 1
+            self._in_flight_count += 1
+            run = self._run_table.results[index]
+            executor.poll(index, run.request, run.run_id, poll.request_number)
 
     def next_action_at(self) -> float:
         """Return the clock's time of the next poll without a response."""
+        limit_at = self._overdue[0][0] if self._overdue else inf
+        if self._final_poll_at == inf:
+            run_timeout_at = self._run_timeouts[0][0] if self._run_timeouts else inf
+            limit_at = min(limit_at, run_timeout_at, self.deadline)
         if not self._queue or self._in_flight_count >= self._policy.concurrency:
-            return self.deadline if self._final_poll_at == inf else inf
-        return min(max(self._queue[0][0], self._interval.blocked_until), self.deadline)
+            return limit_at
+        return min(max(self._queue[0][0], self._interval.blocked_until), self.deadline, limit_at)
 
     def handle_status(self, event: StatusReceived) -> list[Update]:
         """Handle the response of a poll."""
@@ -225,13 +258,21 @@ class Poller:
         return self._apply_status(event.plan_index, poll, event.result)
 
     def expire_hung_requests(self) -> list[Update]:
-        """Count polls without a response as failed, at most once a second."""
+        """End runs after their `run_timeout`, and count hung polls as failed.
+
+        Polls are checked at most once a second.
+        """
         now = self._clock.monotonic()
+        updates: list[Update] = []
+        while self._overdue and self._overdue[0][0] <= now:
+            gives_up_at, index = self._overdue.popleft()
+            overdue_poll = self._open_runs.get(index)
+            if overdue_poll and overdue_poll.gives_up_at == gives_up_at:
+                updates.append(self._end_at_limit(index, overdue_poll))
         if now < self._last_hung_check + 1.0:
-            return []
+            return updates
         self._last_hung_check, sent_before = now, now - self._policy.hung_after
         result = PollResult(PollStatus.UNAVAILABLE, message="no response in time")
-        updates: list[Update] = []
         for index, poll in list(self._open_runs.items()):
             if poll.pending_since is not None and poll.pending_since < sent_before:
                 self._release_slot(poll)
@@ -247,13 +288,33 @@ class Poller:
         self._final_poll_at = now
         _log.debug("Deadline: last poll of %s", pluralize(len(self._open_runs), "run"))
         for index, poll in self._open_runs.items():
-            if poll.pending_since is not None:
+            # The last poll of a run after its run_timeout is new enough.
+            if poll.pending_since is not None and poll.gives_up_at == inf:
                 self._release_slot(poll)
-                heappush(self._queue, (now, index))
+                self._enqueue(index, poll, now)
+
+    def _poll_at_run_timeouts(self, now: float) -> None:
+        """Request the last poll of each run whose `run_timeout` has passed."""
+        while self._run_timeouts and self._run_timeouts[0][0] <= now:
+            ends_at, index = heappop(self._run_timeouts)
+            poll = self._open_runs.get(index)
+            # The entry of an earlier attempt has another time.
+            if not poll or poll.ends_at != ends_at or poll.gives_up_at < inf:
+                continue
+            _log.debug("run_timeout of %s: last poll", self._run_table.results[index].display_name)
+            # A poll in flight was sent earlier, so its status can be older.
+            self._release_slot(poll)
+            self._enqueue(index, poll, _AT_ONCE)
+            poll.gives_up_at = now + self._policy.late_response_grace
+            self._overdue.append((poll.gives_up_at, index))
+
+    def _enqueue(self, index: int, poll: PollState, poll_at: float) -> None:
+        poll.next_poll_at = poll_at
+        heappush(self._queue, (poll_at, index))
 
     def expire_all(self) -> list[Update]:
         """End all runs with their last known status."""
-        return [self._end_at_deadline(index, poll) for index, poll in list(self._open_runs.items())]
+        return [self._end_at_limit(index, poll) for index, poll in list(self._open_runs.items())]
 
     def _apply_status(self, index: int, poll: PollState, result: PollResult) -> list[Update]:
         now, status = self._clock.monotonic(), result.status
@@ -279,22 +340,23 @@ class Poller:
             poll.last_sent_at, result.retry_after, self._policy.give_up_after
         )
         poll.record_failure(result, now)
-        if status is PollStatus.NOT_FOUND and poll.is_missing(now, self._policy, self.deadline):
+        limit_at = self._limit_of(poll)
+        if status is PollStatus.NOT_FOUND and poll.is_missing(now, self._policy, limit_at):
             message = f"run unknown to the API: {result.message}"
             return [self._end(index, RunState.UNKNOWN, ExitReason.NOT_FOUND, message)]
-        if rejects_all and not poll.has_failed_too_long(now, self._policy, self.deadline):
+        if rejects_all and not poll.has_failed_too_long(now, self._policy, limit_at):
             return self._end_all(ExitReason.UNKNOWN, f"status unavailable: {result.message}")
         return self._reschedule(index, poll)
 
     def _reschedule(self, index: int, poll: PollState) -> list[Update]:
-        now = self._clock.monotonic()
-        if poll.failing_since is not None and poll.has_failed_too_long(now, self._policy, self.deadline):
+        now, limit_at = self._clock.monotonic(), self._limit_of(poll)
+        if poll.failing_since is not None and poll.has_failed_too_long(now, self._policy, limit_at):
             message = (
                 f"status unavailable for {format_duration(now - poll.failing_since)} (last error: {poll.last_error})"
             )
             return [self._end(index, RunState.UNKNOWN, ExitReason.UNKNOWN, message, now - poll.started_at)]
-        if poll.last_sent_at >= self.deadline:
-            return [self._end_at_deadline(index, poll)]
+        if poll.last_sent_at >= limit_at:
+            return [self._end_at_limit(index, poll)]
         self._schedule(index, poll, now - poll.started_at)
         return []
 
@@ -304,17 +366,24 @@ class Poller:
         pause = 0.0 if is_old_run else self._interval.next_interval(age_seconds, len(self._open_runs))
         name, response = self._run_table.results[index].display_name, poll.describe_last_response()
         _log.debug("Next poll of %s in %.1f s (age %.0f s, %s)", name, pause, age_seconds, response)
-        heappush(self._queue, (self._clock.monotonic() + pause, index))
+        self._enqueue(index, poll, self._clock.monotonic() + pause)
 
-    def _end_at_deadline(self, index: int, poll: PollState) -> RunEnded:
-        """End a run at the deadline with its last known status."""
+    def _limit_of(self, poll: PollState) -> float:
+        """Return the clock's time of the last poll of a run."""
+        return min(self.deadline, poll.ends_at)
+
+    def _end_at_limit(self, index: int, poll: PollState) -> RunEnded:
+        """End a run at the deadline or `run_timeout` with its last known status."""
         seconds = self._clock.monotonic() - poll.started_at
         if poll.last_result is None:
             message = f"status unavailable: {poll.last_error or 'no response in time'}"
             return self._end(index, RunState.UNKNOWN, ExitReason.UNKNOWN, message, seconds)
         if poll.last_result.status is PollStatus.UNRECOGNIZED:
             return self._end(index, RunState.UNKNOWN, ExitReason.UNKNOWN, poll.last_result.message, seconds)
+        run_timeout = self._run_table.results[index].request.run_timeout_seconds
         message = f"still running after {format_duration(seconds)}"
+        if run_timeout is not None and poll.ends_at <= self.deadline:
+            message = f"still running after {format_duration(run_timeout)}, its run_timeout"
         message += f" (last error: {poll.last_error})" if poll.last_error else ""
         return self._end(index, RunState.TIMED_OUT, ExitReason.TIMEOUT, message, seconds)
 

@@ -57,6 +57,8 @@ class StartPolicy(NamedTuple):
     concurrency: int = 8
     # Whether one failed start cancels all pending ones.
     fail_fast: bool = False
+    # How many failed runs may be started again in all. None means no limit.
+    retry_budget: int | None = None
     # How long all responses may be HTTP 429 or missing connections, before the pending runs are cancelled.
     give_up_after: float = 120.0
     # Attempts in a row that made no connection.
@@ -95,6 +97,7 @@ class RunStarter:
         self._retry_queue: list[tuple[float, int]] = []
         self._in_flight: dict[int, _InFlightRequest] = {}
         self._first_sent_at: dict[int, float] = {}
+        self._last_sent_at: dict[int, float] = {}
         # How many attempts in a row made no connection, by index.
         self._connect_failures: Counter[int] = Counter()
         # Whether the last dispatch ended because no thread was free.
@@ -125,6 +128,10 @@ class RunStarter:
     def is_blocked(self) -> bool:
         """Whether a request is due but all threads are busy."""
         return self._lacks_free_thread and not self._in_flight
+
+    def last_sent_at(self, index: int) -> float | None:
+        """Return the clock's time of the last start request of a run, if any."""
+        return self._last_sent_at.get(index)
 
     def enqueue(self, index: int) -> list[Update]:
         """Queue a run, or finish it if no further run may start."""
@@ -158,6 +165,7 @@ class RunStarter:
             index = heappop(self._retry_queue)[1] if is_retry_due else self._queue.popleft()
             self._in_flight[index] = _InFlightRequest(now, _cannot_withdraw)
             self._first_sent_at.setdefault(index, now)
+            self._last_sent_at[index] = now
             run = self._run_table.mark_starting(index, self._start_offset(index))
             self._in_flight[index] = _InFlightRequest(now, executor.start(index, run.request))
         return updates

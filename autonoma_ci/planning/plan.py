@@ -107,7 +107,7 @@ def build_plan(settings: Settings, manifest: Manifest | None, ci_shard: Shard | 
     if errors:
         raise InputError(errors)
     selected, notes = _deduplicate(requests)
-    selected = _number_occurrences(selected)
+    selected = [request._replace(retries=settings.retries) for request in _number_occurrences(selected)]
     notes += _ineffective_option_notes(settings, selected)
     if shard and not settings.selects_nothing:
         selected, note = select_shard(selected, shard)

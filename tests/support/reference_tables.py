@@ -54,7 +54,7 @@ EXIT_CODE_MEANINGS = {
     ExitReason.NOT_FOUND: "At least one id is unknown (404). The other runs were started.",
     ExitReason.API: "The API or the network failed. The run is known not to have started.",
     ExitReason.QUOTA: "The account's quota is used up (402, or 403 that names the quota).",
-    ExitReason.TIMEOUT: "With `wait`: a run was still running at the deadline.",
+    ExitReason.TIMEOUT: "With `wait`: a run was still running at the deadline, or after its `run_timeout`.",
     ExitReason.UNKNOWN: "A run may have started, or its result is unknown.",
 }
 # Meanings of the fields whose schema has no description.

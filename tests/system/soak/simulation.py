@@ -38,7 +38,8 @@ SECRETS = (Secret("id-of-the-soak"), Secret("secret-of-the-soak"))
 FAULT_RATE = 0.1
 # Ten thousand starts take about 25 minutes. Five more minutes make half an hour.
 START_POLICY = StartPolicy(concurrency=24)
-POLL_POLICY = PollPolicy(timeout=300.0, retries=2)
+POLL_POLICY = PollPolicy(timeout=300.0)
+RETRIES = 2
 # The time in which a new run can be missing, and the time for details after the deadline.
 _NOT_FOUND_SECONDS = 8.0
 _MAX_DETAILS_SECONDS = 21.0
@@ -93,7 +94,10 @@ class Simulation(Clock):
         self.suspended_seconds = 0.0
         self.planned_ids = [f"test-{number}" for number in range(runs)]
         names = self.random.choices(["", "A name"], k=runs)
-        requests = [RunRequest(TargetKind.TEST, test, name) for test, name in zip(self.planned_ids, names, strict=True)]
+        requests = [
+            RunRequest(TargetKind.TEST, test, name, retries=RETRIES)
+            for test, name in zip(self.planned_ids, names, strict=True)
+        ]
         self.run_table = RunTable([RunResult(request) for request in requests], self.time)
         self._suspensions = sorted(self.time + self.random.uniform(0.0, 0.15 * runs) for _ in range(runs // 2000))
         self._scheduled_events: list[tuple[float, int, Callable[[], Event]]] = []
@@ -229,7 +233,7 @@ def simulate(seed: int, runs: int) -> SimulationResult:
     engine = Engine(run_table, START_POLICY, simulation, queue.SimpleQueue(), RecordingListener(), POLL_POLICY)
     engine.run(simulation)  # type: ignore[arg-type]
     reported_runs = [read_run_result(run) for run in run_table.results]
-    check = check_runs(simulation.ground_truth, simulation.planned_ids, reported_runs, POLL_POLICY.retries)
+    check = check_runs(simulation.ground_truth, simulation.planned_ids, reported_runs, RETRIES)
     if check.unseen_count:
         check.errors.append(f"{check.unseen_count} runs may have started, and no POST of theirs was seen")
     if (missed_count := sum(map(simulation.has_missed_end, run_table.results))) > _MAX_MISSED_SHARE * runs:

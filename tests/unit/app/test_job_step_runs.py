@@ -69,16 +69,21 @@ class RunJob(Job):
         requests = [RunRequest(TargetKind.TEST, test_id, variables=variables) for test_id in ids]
         return self.run_results([RunResult(request) for request in requests], values_to_redact, previous)
 
+    def run_requests(self, *requests: RunRequest, retry_budget: int | None = None) -> int:
+        """Start these runs, and return the exit code."""
+        return self.run_results([RunResult(request) for request in requests], retry_budget=retry_budget)
+
     def run_results(
         self,
         results: list[RunResult],
         values_to_redact: ValuesToRedact = NO_VALUES,
         previous: PreviousRuns = NO_PREVIOUS_RUNS,
+        retry_budget: int | None = None,
     ) -> int:
         self.step.begin_files()
         if self.settings.wait:
             self.step.reports.expect_results()
-        return self.step.run_plan(results, self.settings, TITLE, values_to_redact, previous)
+        return self.step.run_plan(results, self.settings, TITLE, values_to_redact, previous, retry_budget)
 
     @property
     def states(self) -> list[str]:
@@ -142,9 +147,9 @@ def test_options_limit_runs(tmp_path: Path, sandbox: Sandbox) -> None:
 
 
 def test_retries_start_run_again(tmp_path: Path, sandbox: Sandbox) -> None:
-    """With `retries` a failed run is started once more."""
-    job = make_waiting_job(tmp_path, sandbox.url, AUTONOMA_RETRIES="1")
-    assert job.run("sandbox-flaky-unit") == 0
+    """A failed run is started again as often as its request says."""
+    job = make_waiting_job(tmp_path, sandbox.url)
+    assert job.run_requests(RunRequest(TargetKind.TEST, "sandbox-flaky-unit", retries=1)) == 0
     assert sandbox.count_starts("sandbox-flaky-unit") == 2
     assert "Warning: Autonoma tests: " in job.log
 
@@ -165,7 +170,6 @@ def test_options_become_limits(
         "AUTONOMA_CONCURRENCY": "3",
         "AUTONOMA_FAIL_FAST": "true",
         "AUTONOMA_TIMEOUT": "9m",
-        "AUTONOMA_RETRIES": "2",
     }
     job = make_waiting_job(tmp_path, "http://127.0.0.1:9/api", None, **environ_changes, **option)
     job.run_results([make_resumed_run("a", RunState.FAILED)])
@@ -173,7 +177,7 @@ def test_options_become_limits(
     assert limits == [
         (
             runtime.start_policy._replace(concurrency=3, fail_fast=True),
-            (runtime.poll_policy or PollPolicy())._replace(timeout=540.0, retries=2, interval=interval),
+            (runtime.poll_policy or PollPolicy())._replace(timeout=540.0, interval=interval),
         )
     ]
 

@@ -37,7 +37,7 @@ def test_named_pass_contradicted_is_unknown(name: str) -> None:
 def test_retry_contradicted_is_unknown(name: str) -> None:
     """A retry is checked although the title is known from the first run."""
     failed = make_run(5, FAILED)._replace(details=RunDetails("A title", status=PollStatus.FAILED))
-    job = Job([failed, make_run(5)._replace(details=CONTRADICTIONS[name])], poll_policy=PollPolicy(retries=1)).run()
+    job = Job([failed, make_run(5)._replace(details=CONTRADICTIONS[name])], retries=1).run()
     assert (job.first.state, job.first.run_id, job.code) == (RunState.UNKNOWN, "run-0-2", 7)
 
 

@@ -21,10 +21,10 @@ from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, Targ
 from tests.support.fake_clock import FakeClock, RecordingListener
 
 PLANNED, STARTED, FAILED, EARLIER_PASS = (
-    RunResult(RunRequest(TargetKind.TEST, "planned")),
-    RunResult(RunRequest(TargetKind.TEST, "started"), RunState.STARTED, run_id="r1"),
-    RunResult(RunRequest(TargetKind.TEST, "failed"), RunState.FAILED, run_id="r2"),
-    RunResult(RunRequest(TargetKind.TEST, "earlier-pass")),
+    RunResult(RunRequest(TargetKind.TEST, "planned", retries=1)),
+    RunResult(RunRequest(TargetKind.TEST, "started", retries=1), RunState.STARTED, run_id="r1"),
+    RunResult(RunRequest(TargetKind.TEST, "failed", retries=1), RunState.FAILED, run_id="r2"),
+    RunResult(RunRequest(TargetKind.TEST, "earlier-pass", retries=1)),
 )
 
 
@@ -40,7 +40,7 @@ class EngineDriver:
             clock,
             queue.SimpleQueue(),
             self.listener,
-            poll_policy=PollPolicy(retries=1),
+            poll_policy=PollPolicy(),
             passed_runs={3: "r3"},
         )
         self.engine._apply(self.engine._pass_confirmer.claim_candidates())

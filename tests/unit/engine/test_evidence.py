@@ -107,7 +107,7 @@ def test_each_attempt_has_its_own_evidence() -> None:
     """Each attempt of a run has its own files."""
     job = Job(
         [make_run_with_media(), make_run_with_media()],
-        poll_policy=PollPolicy(retries=1),
+        retries=1,
         evidence_policy=EvidencePolicy(),
     ).run()
     assert job.first.previous_attempts[0].evidence.files[0] == "evidence/run-0-1/1"

@@ -19,10 +19,10 @@ from autonoma_ci.engine.poller import PollPolicy, PollState
 from autonoma_ci.engine.run_table import RunTable
 from autonoma_ci.engine.starter import StartPolicy
 from autonoma_ci.engine.verdict import compute_verdict
-from autonoma_ci.engine.workers import SignalReceived
+from autonoma_ci.engine.workers import SignalReceived, StartFinished
 from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, RunStep, TargetKind
 from autonoma_ci.startup import DebugLogger
-from tests.support.fake_clock import FakeClock, RecordingListener, ScriptedRun, ScriptedWorkers
+from tests.support.fake_clock import FakeClock, RecordingListener, ScriptedRun, ScriptedWorkers, SentRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -75,6 +75,8 @@ class Job:
         starts: Mapping[int, Sequence[tuple[float, StartResult]]] | None = None,
         kind: TargetKind = TargetKind.TEST,
         evidence_policy: EvidencePolicy | None = None,
+        retries: int = 0,
+        run_timeout: float | None = None,
     ) -> None:
         self.clock = FakeClock()
         runs_by_index = {index: [run] if isinstance(run, ScriptedRun) else run for index, run in enumerate(runs)}
@@ -82,9 +84,10 @@ class Job:
         self.workers = ScriptedWorkers(self.clock, scripts, runs_by_index)
         self.listener = RecordingListener()
         self.poll_policy = poll_policy or PollPolicy()
-        self.run_table = RunTable(
-            [RunResult(RunRequest(kind, f"t{index}")) for index in runs_by_index], self.clock.time
-        )
+        requests = [
+            RunRequest(kind, f"t{index}", retries=retries, run_timeout_seconds=run_timeout) for index in runs_by_index
+        ]
+        self.run_table = RunTable(map(RunResult, requests), self.clock.time)
         self.engine = Engine(
             self.run_table,
             policy or StartPolicy(concurrency=64),
@@ -451,7 +454,7 @@ def test_clock_jump_loses_no_run() -> None:
 
 def test_pass_on_retry_is_flaky() -> None:
     """A run that passes on retry is flaky."""
-    job = Job([make_run(10, FAILED), make_run(10)], poll_policy=PollPolicy(retries=1)).run()
+    job = Job([make_run(10, FAILED), make_run(10)], retries=1).run()
     assert (job.states, job.first.is_flaky, job.first.attempt_count, job.code) == ([RunState.PASSED], True, 2, 0)
     assert job.first.run_id == "run-0-2"
     assert [run.run_id for run in job.first.previous_attempts] == ["run-0-1"]
@@ -461,7 +464,7 @@ def test_pass_on_retry_is_flaky() -> None:
 
 def test_retries_are_limited() -> None:
     """A failed run is retried at most `retries` times."""
-    job = Job([make_run(5, FAILED)] * 9, make_run(5), poll_policy=PollPolicy(retries=3)).run()
+    job = Job([make_run(5, FAILED)] * 9, make_run(5), retries=3).run()
     assert job.states == [RunState.FAILED, RunState.PASSED]
     assert (len(job.workers.list_start_times(0)), len(job.workers.list_start_times(1))) == (4, 1)
     assert (job.first.attempt_count, job.code) == (4, 1)
@@ -470,7 +473,7 @@ def test_retries_are_limited() -> None:
 @pytest.mark.parametrize("end", [STOPPED, UNRECOGNIZED, MISSING, UNAUTHORIZED, UNAVAILABLE])
 def test_only_failed_runs_are_retried(end: PollResult) -> None:
     """No state other than failed leads to a retry."""
-    job = Job([make_run(5, end), make_run(5)], poll_policy=PollPolicy(retries=3, timeout=300)).run()
+    job = Job([make_run(5, end), make_run(5)], poll_policy=PollPolicy(timeout=300), retries=3).run()
     assert len(job.workers.start_requests) == 1
     assert job.code != 0
 
@@ -478,9 +481,7 @@ def test_only_failed_runs_are_retried(end: PollResult) -> None:
 def test_indeterminate_retry_is_never_resent() -> None:
     """An indeterminate retry is unknown and keeps the failed attempt."""
     indeterminate = StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN, message="no answer came in time")
-    job = Job(
-        [make_run(5, FAILED)], poll_policy=PollPolicy(retries=5), starts={0: [(0.1, STARTED), (0.1, indeterminate)]}
-    ).run()
+    job = Job([make_run(5, FAILED)], retries=5, starts={0: [(0.1, STARTED), (0.1, indeterminate)]}).run()
     assert job.states == [RunState.UNKNOWN]
     assert len(job.workers.start_requests) == 2
     assert [run.run_id for run in job.first.previous_attempts] == ["run-0-1"]
@@ -490,9 +491,7 @@ def test_indeterminate_retry_is_never_resent() -> None:
 def test_rejected_retry_stays_failed() -> None:
     """A run whose retry is rejected stays failed."""
     not_found = StartResult(StartStatus.REJECTED, ExitReason.NOT_FOUND, message="HTTP 404", http_status=404)
-    job = Job(
-        [make_run(5, FAILED)], poll_policy=PollPolicy(retries=5), starts={0: [(0.1, STARTED), (0.1, not_found)]}
-    ).run()
+    job = Job([make_run(5, FAILED)], retries=5, starts={0: [(0.1, STARTED), (0.1, not_found)]}).run()
     assert (job.states, job.first.reason, job.code) == ([RunState.FAILED], ExitReason.FAILED, 1)
     assert (job.first.run_id, job.first.previous_attempts) == ("run-0-1", ())
     assert "HTTP 404" in job.first.message
@@ -500,7 +499,7 @@ def test_rejected_retry_stays_failed() -> None:
 
 def test_no_retry_after_deadline() -> None:
     """A run that fails at the deadline is not retried."""
-    job = Job([make_run(59.9, FAILED)], poll_policy=PollPolicy(retries=5, timeout=60.0)).run()
+    job = Job([make_run(59.9, FAILED)], poll_policy=PollPolicy(timeout=60.0), retries=5).run()
     assert job.states == [RunState.FAILED]
     assert len(job.workers.start_requests) == 1
 
@@ -512,7 +511,8 @@ def test_waiting_retry_ends_at_deadline() -> None:
     )
     job = Job(
         [make_run(30, FAILED)],
-        poll_policy=PollPolicy(retries=1, timeout=60.0),
+        poll_policy=PollPolicy(timeout=60.0),
+        retries=1,
         starts={0: [(0.1, STARTED), (0.1, rate_limited)]},
     )
     assert job.run().states == [RunState.FAILED]
@@ -520,11 +520,104 @@ def test_waiting_retry_ends_at_deadline() -> None:
     assert job.seconds < 75
 
 
+def test_each_run_has_its_own_retries() -> None:
+    """The number of retries is that of the run's request."""
+    job = Job(*[[make_run(5, FAILED)]] * 3)
+    for index, run in enumerate(job.run_table.results):
+        job.run_table.results[index] = run._replace(request=run.request._replace(retries=index))
+    assert job.run().states == [RunState.FAILED] * 3
+    assert [len(job.workers.list_start_times(index)) for index in range(3)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("budget", "retry_count"), [(None, 6), (0, 0), (1, 1), (4, 4), (6, 6), (9, 6)])
+def test_retry_budget_limits_retries(budget: int | None, retry_count: int) -> None:
+    """A retry above the budget is not made, and the run stays failed and says so."""
+    job = Job(
+        *[[make_run(5.0 + index, FAILED)] for index in range(3)],
+        make_run(5),
+        retries=2,
+        policy=StartPolicy(concurrency=64, retry_budget=budget),
+    ).run()
+    assert job.states == [RunState.FAILED] * 3 + [RunState.PASSED]
+    assert len(job.workers.start_requests) == 4 + retry_count
+    refused = [run for run in job.run_table.results if run.message == "no retry: max-runs is reached"]
+    assert len(refused) == job.engine.refused_retry_count == (0 if retry_count == 6 else min(3, 6 - retry_count))
+    assert all(run.reason is ExitReason.FAILED and run.run_id for run in refused)
+    assert [run.message for run in job.listener.changed_runs].count("no retry: max-runs is reached") == len(refused)
+    assert job.code == 1
+
+
+REFUSED = StartResult(StartStatus.REJECTED, ExitReason.NOT_FOUND, message="HTTP 404", http_status=404)
+
+
+@pytest.mark.parametrize(
+    ("first_retry", "later_retry_count"),
+    [
+        (REFUSED, 1),
+        (StartResult(StartStatus.NOT_SENT, ExitReason.API, message="no connection"), 1),
+        (StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN, message="reset"), 0),
+        # The API answered with the id of the failed run, so a run may have started.
+        (STARTED._replace(run_id="same"), 0),
+    ],
+    ids=["rejected", "not sent", "indeterminate", "same id"],
+)
+def test_unstarted_retry_costs_nothing(first_retry: StartResult, later_retry_count: int) -> None:
+    """Only a retry that is known not to have started leaves its place to another."""
+    job = Job(
+        [make_run(5, FAILED)],
+        [make_run(300, FAILED), make_run(5)],
+        retries=1,
+        policy=StartPolicy(concurrency=64, retry_budget=1, max_connect_attempts=1),
+        starts={0: [(0.1, STARTED), (0.1, first_retry)]},
+    )
+    if first_retry.run_id:
+        start = job.workers.start
+
+        def start_same_run(index: int, request: RunRequest) -> Callable[[], bool]:
+            if index or not job.workers.list_start_times(0):
+                return start(index, request)
+            job.workers.start_requests.append(SentRequest(job.clock.time, 0))
+            job.clock.schedule(0.1, StartFinished(0, STARTED._replace(run_id="run-0-1")))
+            return lambda: False
+
+        job.workers.start = start_same_run  # type: ignore[method-assign]
+    job.run()
+    assert len(job.workers.list_start_times(0)) == 2
+    assert len(job.workers.list_start_times(1)) == 1 + later_retry_count
+    assert job.engine.refused_retry_count == 1 - later_retry_count
+
+
+def test_unstarted_run_leaves_its_place_to_retry() -> None:
+    """The limit is the number of runs, and an id that is unknown started none."""
+    job = Job(
+        [make_run(5, FAILED), make_run(5)],
+        make_run(5),
+        retries=1,
+        policy=StartPolicy(concurrency=64, retry_budget=0),
+        starts={1: [(0.1, REFUSED)]},
+    ).run()
+    assert job.states == [RunState.PASSED, RunState.NOT_STARTED]
+    assert len(job.workers.list_start_times(0)) == 2
+
+
+def test_rate_limited_retry_costs_one_run() -> None:
+    """The requests that the API rejects before a retry starts cost nothing."""
+    limited = StartResult(StartStatus.RATE_LIMITED, ExitReason.API, http_status=429, retry_after=1.0)
+    job = Job(
+        [make_run(5, FAILED), make_run(60, FAILED), make_run(5)],
+        retries=2,
+        policy=StartPolicy(concurrency=64, retry_budget=2),
+        starts={0: [(0.1, STARTED), (0.1, limited), (0.1, limited), (0.1, STARTED)]},
+    ).run()
+    assert job.states == [RunState.PASSED]
+    assert len(job.workers.start_requests) == 5
+
+
 @pytest.mark.parametrize(("connecting", "state"), [({0}, RunState.FAILED), (set(), RunState.UNKNOWN)])
 def test_unconnected_retry_ends_at_deadline(connecting: set[int], state: RunState) -> None:
     """At the deadline, the failure stands unless the retry may have arrived."""
     starts = {0: [(0.1, STARTED), (1000.0, STARTED)]}
-    job = Job([make_run(30, FAILED)], poll_policy=PollPolicy(retries=1, timeout=60.0), starts=starts)
+    job = Job([make_run(30, FAILED)], poll_policy=PollPolicy(timeout=60.0), retries=1, starts=starts)
     job.workers.connecting_indexes = connecting
     assert job.run().states == [state]
     assert ("no response" in job.first.message) == (not connecting)
@@ -559,7 +652,7 @@ def test_pass_requests_details_once() -> None:
 def test_retry_preserves_first_failed_step() -> None:
     """The failed step of the first attempt remains after a retry."""
     failed = make_run(10, FAILED)._replace(details=RunDetails("Checkout", STEP))
-    job = Job([failed, make_run(10)], poll_policy=PollPolicy(retries=1)).run()
+    job = Job([failed, make_run(10)], retries=1).run()
     assert job.first.is_flaky
     assert (job.first.title, job.first.previous_attempts[0].step, job.first.step) == ("Checkout", STEP, None)
 
@@ -606,7 +699,7 @@ def test_signal_stops_polls() -> None:
 
 def test_signal_prevents_further_starts() -> None:
     """No further run is retried after a signal."""
-    job = Job([make_run(100, FAILED)], make_run(1000), poll_policy=PollPolicy(retries=3), starts={0: [(0.1, STARTED)]})
+    job = Job([make_run(100, FAILED)], make_run(1000), retries=3, starts={0: [(0.1, STARTED)]})
     job.clock.schedule(99.99, SignalReceived(2))
     assert len(job.run().workers.start_requests) == 2
 
@@ -636,13 +729,32 @@ plans = st.lists(
 
 @pytest.mark.slow
 @settings(deadline=None)
-@given(plans, st.integers(0, 2), st.sampled_from([10.0, 120.0, 600.0]), st.none() | st.floats(0, 700))
+@given(
+    plans,
+    st.integers(0, 2),
+    st.sampled_from([10.0, 120.0, 600.0]),
+    st.none() | st.floats(0, 700),
+    st.none() | st.integers(0, 4),
+    st.sampled_from([None, 20.0, 200.0]),
+)
 def test_any_plan_loses_no_started_run(
-    plan: list[tuple[list[ScriptedRun], list[StartResult]]], retries: int, timeout: float, signal_at: float | None
+    plan: list[tuple[list[ScriptedRun], list[StartResult]]],
+    retries: int,
+    timeout: float,
+    signal_at: float | None,
+    retry_budget: int | None,
+    run_timeout: float | None,
 ) -> None:
     """Each started run has its id, and success requires the status passed for all."""
     starts = {index: [(0.2, attempt) for attempt in attempts] for index, (_, attempts) in enumerate(plan)}
-    job = Job(*[runs for runs, _ in plan], poll_policy=PollPolicy(timeout=timeout, retries=retries), starts=starts)
+    job = Job(
+        *[runs for runs, _ in plan],
+        poll_policy=PollPolicy(timeout=timeout),
+        policy=StartPolicy(concurrency=64, retry_budget=retry_budget),
+        retries=retries,
+        run_timeout=run_timeout,
+        starts=starts,
+    )
     if signal_at is not None:
         job.clock.schedule(signal_at, SignalReceived(15))
     job.run()
@@ -674,6 +786,8 @@ def test_any_plan_loses_no_started_run(
     # Each retry restarts the two minutes of the starts that the API still rate-limits.
     latest_start_at = 1000.0 + 150 * (1 + retries)
     assert job.clock.time <= min(deadline, latest_start_at + timeout) + job.poll_policy.late_response_grace + 1
+    if retry_budget is not None:
+        assert len(job.workers.created_runs) <= len(plan) + retry_budget
     for index, (_, attempts) in enumerate(plan):
         indeterminate_count = sum(attempt.status is StartStatus.INDETERMINATE for attempt in attempts)
         sent_count = len(job.workers.list_start_times(index))
