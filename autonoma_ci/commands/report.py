@@ -10,7 +10,13 @@ from urllib.parse import quote
 
 from autonoma_ci.app.inputs import detect_ci, select_options
 from autonoma_ci.app.known_values import VALUE_OPTIONS, VALUE_OPTIONS_HELP, collect_known_values
-from autonoma_ci.app.previous_results import build_sanitizers, load_results, to_build_context, to_run_results
+from autonoma_ci.app.previous_results import (
+    build_sanitizers,
+    load_results,
+    to_build_context,
+    to_plan_facts,
+    to_run_results,
+)
 from autonoma_ci.app.report_builder import ReportBuilder, StepFacts, describe_source
 from autonoma_ci.app.results_path import find_results_file
 from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
@@ -151,6 +157,7 @@ def report_from_results(saved: Results, sanitizers: ResultsSanitizers, credentia
         change_noun=system.change_noun if system else PULL_REQUEST,
     )
     reports = ReportBuilder(facts)
+    reports.add_plan(to_plan_facts(saved, sanitizers))
     if saved.waits_for_results:
         reports.expect_results()
     return reports.build(results, _verdict(saved, results), duration_seconds=saved.duration_seconds)

@@ -12,7 +12,14 @@ from autonoma_ci.app.evidence_copy import copy_evidence
 from autonoma_ci.app.inputs import build_part, detect_ci, redact_shown_part, select_options
 from autonoma_ci.app.job_step import JobStep, PreviousRuns, ValuesToRedact
 from autonoma_ci.app.known_values import VALUE_OPTIONS, VALUE_OPTIONS_HELP, collect_known_values
-from autonoma_ci.app.previous_results import build_sanitizers, has_runs, load_results, stale_reason, to_run_results
+from autonoma_ci.app.previous_results import (
+    build_sanitizers,
+    has_runs,
+    load_results,
+    stale_reason,
+    to_plan_facts,
+    to_run_results,
+)
 from autonoma_ci.app.results_path import find_results_file
 from autonoma_ci.app.unknown_names import find_unknown_names
 from autonoma_ci.config.arguments import add_var_flag, build_parser, provided_options
@@ -51,7 +58,7 @@ if TYPE_CHECKING:
 _USED_OPTIONS = frozenset(
     {"client-id", "client-secret", "api-url", "timeout", "poll-interval", "results-dir", "summary", "summary-title"}
     | {"evidence", "evidence-file-limit", "evidence-limit", "comment", "github-token", "gitlab-token"}
-    | {"part", "publish", "verbose"}
+    | {"part", "publish", "verbose", "on-flaky", "ignore-quarantine"}
     | VALUE_OPTIONS
     | set(BUILD_FACT_OPTIONS.values())
 )
@@ -77,6 +84,7 @@ _START_AGAIN = (
 _NAME_THE_PART = "Use the results.json of this part, or set part and shard as in the step that started the runs."
 _OLD_FILES = "Other files in its directory, such as junit.xml and report.html, are of the same earlier step."
 _UNSIGNED = "has no valid signature: changed, or written with other credentials. Some runs may be missing."
+_QUARANTINE_IGNORED = "Its quarantines are ignored, so each failure counts."
 _ID_WITHHELD = "the run id holds a credential and is hidden"
 _PASSED_WITHOUT_ID = "results.json reports a pass, but has no run id for a request to the API"
 
@@ -124,10 +132,16 @@ def _wait(arguments: ParsedArguments, step: JobStep) -> int:
     step.redact_debug_log(known.secrets, are_complete=not known.unknown_names)
     if not has_runs(saved):
         return _end_like_previous_step(saved, step)
-    _report_results_file(loaded, path, step)
+    is_signed = bool(step.signer and step.signer.verifies_results(loaded.data))
+    _report_results_file(saved, path, step, is_signed=is_signed)
     if known.notice:
         step.log.annotate("notice", Diagnostic(known.notice))
-    runs = to_run_results(saved, step.reports.facts.started_at, build_sanitizers(settings, known.secrets))
+    sanitizers = build_sanitizers(settings, known.secrets)
+    step.reports.add_plan(to_plan_facts(saved, sanitizers))
+    runs = to_run_results(saved, step.reports.facts.started_at, sanitizers)
+    if settings.ignore_quarantine or not is_signed:
+        # In a file that anybody can have changed, a quarantine must not hide a failure.
+        runs = [run._replace(request=run.request._replace(quarantine=None)) for run in runs]
     if step.results_dir:
         runs, settings = copy_evidence(runs, Path(path).parent, settings, step.results_dir)
     results = [
@@ -183,13 +197,14 @@ def _load_inputs(arguments: ParsedArguments, step: JobStep) -> WaitInputs:
     return WaitInputs(settings, path, loaded, errors)
 
 
-def _report_results_file(loaded: LoadedResults, path: str, step: JobStep) -> None:
+def _report_results_file(saved: Results, path: str, step: JobStep, *, is_signed: bool) -> None:
     """Log a notice if all runs ended, and a warning without signature."""
-    saved = loaded.results
     if saved.conclusion and all(run.state in _FINAL_STATES for run in saved.runs):
         step.log.annotate("notice", Diagnostic(_describe_completed_runs(saved)))
-    if step.signer and not step.signer.verifies_results(loaded.data):
-        step.report_warnings([f"{sanitize_line(path, 200)} {_UNSIGNED}"])
+    if step.signer and not is_signed:
+        has_quarantine = any(run.quarantine for run in saved.runs)
+        problem = f"{_UNSIGNED} {_QUARANTINE_IGNORED}" if has_quarantine else _UNSIGNED
+        step.report_warnings([f"{sanitize_line(path, 200)} {problem}"])
 
 
 def _describe_completed_runs(saved: Results) -> str:
@@ -260,14 +275,13 @@ def _is_of_another_part(saved: Results, settings: Settings, ci: CIEnvironment, e
 def _end_like_previous_step(saved: Results, step: JobStep) -> int:
     """End like the job step that left no runs, and never with `passed`."""
     code = saved.exit_code or 0
-    reasons = {code: reason for reason, code in EXIT_CODES.items() if code}
     verdict = Verdict(Conclusion.ERROR, ExitReason.UNKNOWN, EXIT_CODES[ExitReason.UNKNOWN])
     if saved.conclusion is Conclusion.SKIPPED and saved.exit_code == 0:
         verdict = Verdict(Conclusion.SKIPPED, ExitReason.OK, 0)
     elif _signal_of(saved) is not None:
         verdict = Verdict(Conclusion.CANCELLED, ExitReason.CANCELLED, code)
-    elif saved.conclusion in _CONCLUSIONS_WITHOUT_RUNS and code in reasons:
-        verdict = Verdict(Conclusion.ERROR, reasons[code], code)
+    elif saved.conclusion in _CONCLUSIONS_WITHOUT_RUNS and code in EXIT_CODES.values() and code:
+        verdict = Verdict(Conclusion.ERROR, _find_reason(saved.reason, code), code)
     how = f"conclusion {saved.conclusion}, exit code {code}" if saved.conclusion else "the step was killed"
     text = f"{_NO_RUNS}: {how}."
     level = "notice" if verdict.conclusion is Conclusion.SKIPPED else "error"
@@ -275,6 +289,12 @@ def _end_like_previous_step(saved: Results, step: JobStep) -> int:
     # The files of a step that ended have more facts than this step has. A killed step left no files.
     was_killed = saved.conclusion is None
     return step.finish(verdict, skip_reason=text, writes_files=was_killed)
+
+
+def _find_reason(saved_reason: ExitReason | None, code: int) -> ExitReason:
+    """Return a reason with this exit code, that of results.json if possible."""
+    reasons = [reason for reason in EXIT_CODES if EXIT_CODES[reason] == code]
+    return saved_reason if saved_reason in reasons else reasons[0]
 
 
 def _is_signed(run: RunResult, saved_run: ResultsRun, step: JobStep) -> bool:

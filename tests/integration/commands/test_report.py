@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.models import BuildContext, Evidence, RunState, RunStep
+from autonoma_ci.app.previous_results import build_sanitizers
+from autonoma_ci.commands.report import report_from_results
+from autonoma_ci.config.settings import Settings
+from autonoma_ci.models import BuildContext, ChangeSummary, Evidence, RunState, RunStep
+from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.reports.junit import render_junit
 from autonoma_ci.reports.markdown import render_summary
 from autonoma_ci.reports.results_json import render_results_json
+from autonoma_ci.reports.results_schema import parse_results
 from tests.support.invoke_command import invoke
 from tests.support.reports import (
     FAILED_VERDICT,
@@ -33,7 +38,14 @@ RUN = make_failed_run("a", "Checkout")._replace(
 )
 REPORT = create_report(
     [RUN, make_passed_run("b"), make_flaky_run("c"), make_rejected_run("d")], FAILED_VERDICT
-)._replace(waits_for_results=True, duration_seconds=70.0, results_dir="")
+)._replace(
+    waits_for_results=True,
+    duration_seconds=70.0,
+    results_dir="",
+    plan_digest="ab" * 32,
+    change=ChangeSummary("clone", "c" * 40, 3, None),
+    quarantined_by_change=("Checkout",),
+)
 
 
 def write_results(folder: Path, report_to_write: Report = REPORT) -> Path:
@@ -70,6 +82,14 @@ def test_report_equals_that_of_step(tmp_path: Path) -> None:
         assert invoke(tmp_path, "report", "results.json", "--format", name).code == 0
     assert (tmp_path / "junit.xml").read_bytes() == render_junit(REPORT)
     assert (tmp_path / "summary.md").read_text("utf-8") == render_summary(REPORT)
+
+
+def test_report_has_facts_of_plan() -> None:
+    """The reports show them like those of the step."""
+    sanitizers = build_sanitizers(Settings(), ())
+    built = report_from_results(parse_results(render_results_json(REPORT).encode()), sanitizers, Redactor([]))
+    for name in ("plan_digest", "change", "quarantined_by_change"):
+        assert getattr(built, name) == getattr(REPORT, name)
 
 
 def test_report_prints_to_stdout(tmp_path: Path) -> None:

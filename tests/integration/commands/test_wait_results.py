@@ -19,19 +19,21 @@ from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.clock import Clock
 from autonoma_ci.engine.poller import PollPolicy
-from autonoma_ci.engine.verdict import compute_verdict
+from autonoma_ci.engine.verdict import EXIT_CODES, compute_verdict
 from autonoma_ci.errors import Cancelled
 from autonoma_ci.models import (
     BuildContext,
     BuildIdRules,
     Conclusion,
     ExitReason,
+    Quarantine,
     Report,
     RunRequest,
     RunResult,
     RunState,
     TargetKind,
 )
+from autonoma_ci.planning import plan
 from autonoma_ci.reports import results_dir
 from autonoma_ci.reports.html import render_html
 from autonoma_ci.reports.junit import render_junit
@@ -181,6 +183,88 @@ def test_wait_names_running_runs(sandbox: Sandbox, tmp_path: Path) -> None:
         assert "1 of 2 runs passed, 1 still running." in text
         assert "autonoma-ci wait results/results.json" in text
     assert "the API cannot cancel runs" in wait_result.summary
+
+
+@pytest.fixture
+def quarantined_ids(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Return a set of ids. Runs of them are started in quarantine."""
+    ids: set[str] = set()
+    build_plan = plan.build_plan
+
+    def build_plan_with_quarantine(*arguments: Any, **more: Any) -> plan.Plan:
+        planned = build_plan(*arguments, **more)
+        quarantine = Quarantine("2099-12-31", "login mail is late")
+        requests = (
+            request._replace(quarantine=quarantine if request.id in ids else None) for request in planned.requests
+        )
+        return planned._replace(requests=tuple(requests))
+
+    monkeypatch.setattr(plan, "build_plan", build_plan_with_quarantine)
+    return ids
+
+
+def test_wait_reads_quarantine_of_results(quarantined_ids: set[str], tmp_path: Path) -> None:
+    """The failure does not count, unless the option `ignore-quarantine` is set."""
+    quarantined_ids.add("b")
+    with FaultServer(StatusApi(a="passed", b="failed")) as server:
+        assert run_github_step(tmp_path, server.url, ids=["a", "b"]).code == 0
+        wait_result = run_wait(tmp_path, server.url)
+        assert (wait_result.code, wait_result.outputs["conclusion"]) == (0, "passed")
+        assert wait_result.states == {"a": "passed", "b": "failed"}
+        assert wait_result.results_json["runs"][1]["quarantine"]["reason"] == "login mail is late"
+        assert run_wait(tmp_path, server.url).code == 0
+        strict = run_wait(tmp_path, server.url, **{"INPUT_IGNORE-QUARANTINE": "true"})
+    assert (strict.code, strict.outputs["reason"]) == (1, "failed")
+    assert strict.results_json["runs"][1]["quarantine"] is None
+
+
+def test_wait_on_quarantined_runs_is_skipped(quarantined_ids: set[str], tmp_path: Path) -> None:
+    """Nothing else ran, so the conclusion is never `passed`."""
+    quarantined_ids.update("ab")
+    with FaultServer(StatusApi(a="passed", b="failed")) as server:
+        first = run_github_step(tmp_path, server.url, ids=["a", "b"])
+        wait_result = run_wait(tmp_path, server.url)
+    for result in (first, wait_result):
+        assert (result.code, result.outputs["conclusion"]) == (0, "skipped")
+
+
+def test_wait_ignores_unsigned_quarantine(tmp_path: Path, path: Path) -> None:
+    """A quarantine that somebody added to results.json hides no failure."""
+    quarantine = {"until": "2099-12-31", "reason": "edited", "issue": ""}
+    with FaultServer(StatusApi(a="passed", b="failed")) as server:
+        run_github_step(tmp_path, server.url, ids=["a", "b"])
+        edit_results(path, lambda results_json: results_json["runs"][1].update(quarantine=quarantine))
+        wait_result = run_wait(tmp_path, server.url)
+    assert (wait_result.code, wait_result.outputs["reason"]) == (1, "failed")
+    assert "Its quarantines are ignored, so each failure counts." in wait_result.log
+
+
+def test_wait_fails_on_flaky_run(tmp_path: Path) -> None:
+    """The failed attempt is in results.json, and the option decides."""
+    with Sandbox(pace=0) as sandbox:
+        first = run_github_step(tmp_path, sandbox.url, ids=["sandbox-flaky", "a"], more=WAIT | {"INPUT_RETRIES": "1"})
+        assert (first.code, first.outputs["conclusion"]) == (0, "passed")
+        assert run_wait(tmp_path, sandbox.url).code == 0
+        wait_result = run_wait(tmp_path, sandbox.url, **{"INPUT_ON-FLAKY": "fail"})
+    assert (wait_result.code, wait_result.outputs["conclusion"], wait_result.outputs["reason"]) == (
+        1,
+        "failed",
+        "flaky",
+    )
+
+
+def test_wait_preserves_facts_of_plan(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """They are those of the step that started the runs, and the API is that of `wait`."""
+    facts = {
+        "plan_digest": "ab" * 32,
+        "changed_files": {"source": "clone", "base": "c" * 40, "file_count": 3, "full_run_reason": None},
+        "quarantined_by_change": ["Checkout"],
+    }
+    run_github_step(tmp_path, sandbox.url, ids=["a"])
+    edit_results(path, lambda results_json: results_json.update(facts, api_url="https://other.example/api"))
+    results_json = run_wait(tmp_path, sandbox.url).results_json
+    assert {name: results_json[name] for name in facts} == facts
+    assert results_json["api_url"] == sandbox.url
 
 
 # A results.json without runs
@@ -715,6 +799,18 @@ def test_report_is_not_better_than_runs(runs: list[RunResult], has_waited: bool,
     assert (verdict.exit_code == 0) == (
         verdict.conclusion in {Conclusion.PASSED, Conclusion.STARTED, Conclusion.SKIPPED}
     )
+
+
+@pytest.mark.parametrize("reason", ["api", "quota", "failed", "flaky"])
+def test_wait_without_runs_repeats_reason(reason: str, sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """Reasons that share an exit code stay distinct."""
+    run_github_step(tmp_path, sandbox.url, ids=["a"])
+    code = EXIT_CODES[ExitReason(reason)]
+    edit_results(
+        path, lambda results_json: results_json.update(conclusion="error", reason=reason, exit_code=code, runs=[])
+    )
+    wait_result = run_wait(tmp_path, sandbox.url)
+    assert (wait_result.code, wait_result.outputs["reason"]) == (code, reason)
 
 
 @given(any_runs.filter(bool))

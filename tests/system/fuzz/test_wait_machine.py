@@ -46,13 +46,17 @@ DRAWS = st.integers(1, RARE_DRAW)
 class PollMachine(RuleBasedStateMachine):
     """Poll a few started runs while the API responds at random."""
 
-    @initialize(runs=st.integers(1, 3), policy=POLICIES)
-    def begin(self, runs: int, policy: PollPolicy) -> None:
+    @initialize(runs=st.integers(1, 3), policy=POLICIES, run_timeout=st.sampled_from([None, 0.5, 30.0, 200.0]))
+    def begin(self, runs: int, policy: PollPolicy, run_timeout: float | None) -> None:
         self.final_states: dict[int, RunState] = {}
         self.running_runs: set[int] = set()
         self.has_rejection = self.is_interrupted = False
         results = [
-            RunResult(RunRequest(TargetKind.TEST, f"t{index}"), RunState.STARTED, run_id=f"r{index}")
+            RunResult(
+                RunRequest(TargetKind.TEST, f"t{index}", run_timeout_seconds=run_timeout),
+                RunState.STARTED,
+                run_id=f"r{index}",
+            )
             for index in range(runs)
         ]
         self.policy = policy

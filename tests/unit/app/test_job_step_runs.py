@@ -14,7 +14,7 @@ from autonoma_ci.app.progress import ProgressReporter
 from autonoma_ci.engine.engine import Engine
 from autonoma_ci.engine.poller import PollPolicy
 from autonoma_ci.fs.files import Directory
-from autonoma_ci.models import Evidence, ExitReason, RunRequest, RunResult, RunState, RunStep, TargetKind
+from autonoma_ci.models import Evidence, ExitReason, Quarantine, RunRequest, RunResult, RunState, RunStep, TargetKind
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
 from tests.support.fault_server import FaultServer
@@ -152,6 +152,76 @@ def test_retries_start_run_again(tmp_path: Path, sandbox: Sandbox) -> None:
     assert job.run_requests(RunRequest(TargetKind.TEST, "sandbox-flaky-unit", retries=1)) == 0
     assert sandbox.count_starts("sandbox-flaky-unit") == 2
     assert "Warning: Autonoma tests: " in job.log
+
+
+def test_flaky_run_fails_step_on_request(tmp_path: Path, sandbox: Sandbox) -> None:
+    """With `on-flaky: fail`, a pass after a failure has its own reason."""
+    job = make_waiting_job(tmp_path, sandbox.url, AUTONOMA_ON_FLAKY="fail")
+    assert job.run_requests(RunRequest(TargetKind.TEST, "sandbox-flaky-fails", retries=1)) == 1
+    results_json = job.results_json
+    assert (results_json["conclusion"], results_json["reason"], job.states) == ("failed", "flaky", ["passed"])
+
+
+QUARANTINE = Quarantine("2026-12-31", "login mail is late")
+
+
+def test_quarantined_failure_is_notice(tmp_path: Path, sandbox: Sandbox) -> None:
+    """The failure is reported, but is no error and does not fail the step."""
+    job = make_waiting_job(tmp_path, sandbox.url)
+    failing = RunRequest(TargetKind.TEST, "sandbox-fails-hidden", retries=1, quarantine=QUARANTINE)
+    assert job.run_requests(failing, RunRequest(TargetKind.TEST, "runs-hidden")) == 0
+    assert (job.results_json["conclusion"], job.states) == ("passed", ["failed", "passed"])
+    assert sandbox.count_starts("sandbox-fails-hidden") == 2
+    assert not [line for line in job.log.splitlines() if line.startswith("Error: ")]
+    assert "Notice: Autonoma tests: " in job.log
+
+
+@pytest.mark.parametrize("wait", ["true", "false"])
+def test_quarantined_runs_alone_are_skipped(wait: str, tmp_path: Path, sandbox: Sandbox) -> None:
+    """Nothing that counts ran, so the conclusion is neither started nor passed."""
+    job = RunJob(tmp_path, sandbox.url, AUTONOMA_WAIT=wait, AUTONOMA_ON_FLAKY="fail")
+    ids = ("sandbox-flaky-hidden", "sandbox-fails-alone", "runs-alone")
+    requests = [RunRequest(TargetKind.TEST, f"{name}-{wait}", retries=1, quarantine=QUARANTINE) for name in ids]
+    assert job.run_requests(*requests) == 0
+    assert (job.results_json["conclusion"], job.results_json["exit_code"]) == ("skipped", 0)
+    assert job.states == (["passed", "failed", "passed"] if wait == "true" else ["started"] * 3)
+
+
+def test_quarantined_run_without_start_counts(tmp_path: Path, sandbox: Sandbox) -> None:
+    """An unknown id is an error in quarantine too."""
+    job = make_waiting_job(tmp_path, sandbox.url)
+    assert job.run_requests(RunRequest(TargetKind.TEST, "sandbox-404-hidden", quarantine=QUARANTINE)) == 4
+    assert any(line.startswith("Error: ") for line in job.log.splitlines())
+
+
+@pytest.mark.parametrize(("quarantine", "code"), [(None, 6), (QUARANTINE, 0)], ids=["counts", "quarantined"])
+def test_run_timeout_ends_endless_run(
+    quarantine: Quarantine | None, code: int, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """The step ends long before its own timeout."""
+    job = make_waiting_job(tmp_path, sandbox.url)
+    request = RunRequest(
+        TargetKind.TEST, "sandbox-stays-limited", retries=3, run_timeout_seconds=0.2, quarantine=quarantine
+    )
+    assert job.run_requests(request, RunRequest(TargetKind.TEST, "runs-limited")) == code
+    assert job.states == ["timed-out", "passed"]
+    assert job.results_json["runs"][0]["message"] == "still running after 0.2 s, its run_timeout"
+
+
+@pytest.mark.parametrize("budget", [0, 1, 2, 5])
+def test_retry_budget_limits_start_requests(budget: int, tmp_path: Path) -> None:
+    """The server gets a start request for each run and each allowed retry, and the log explains the rest."""
+    ids = ["sandbox-fails-a", "sandbox-fails-b", "sandbox-flaky-c", "sandbox-429-d", "passes"]
+    with Sandbox(pace=0) as own_sandbox:
+        job = make_waiting_job(tmp_path, own_sandbox.url, AUTONOMA_MAX_RUNS=str(len(ids) + budget))
+        requests = [RunRequest(TargetKind.TEST, test_id, retries=2) for test_id in ids]
+        assert job.run_requests(*requests, retry_budget=budget) == 1
+        request_count = sum(map(own_sandbox.count_starts, ids))
+    # The first request with HTTP 429 started nothing, so it costs nothing.
+    assert request_count == 1 + len(ids) + budget
+    has_limit = budget < 5
+    assert ("AUTONOMA_MAX_RUNS is reached. Increase AUTONOMA_MAX_RUNS" in job.log) == has_limit
+    assert ("no retry: max-runs is reached" in job.log) == has_limit
 
 
 @pytest.mark.parametrize(("option", "interval"), [({}, 0.01), ({"AUTONOMA_POLL_INTERVAL": "7s"}, 7.0)])

@@ -17,11 +17,22 @@ from autonoma_ci.app.previous_results import (
     no_reuse_reason,
     stale_reason,
     to_build_context,
+    to_plan_facts,
     to_run_results,
 )
 from autonoma_ci.config.settings import Settings
 from autonoma_ci.errors import InputError
-from autonoma_ci.models import ENTIRE_BUILD, BuildContext, BuildIdRules, Conclusion, ExitReason, TargetKind, Verdict
+from autonoma_ci.models import (
+    ENTIRE_BUILD,
+    BuildContext,
+    BuildIdRules,
+    ChangeSummary,
+    Conclusion,
+    ExitReason,
+    PlanFacts,
+    TargetKind,
+    Verdict,
+)
 from autonoma_ci.planning.signing import ResultsSigner
 from autonoma_ci.redaction.redactor import Redactor, Secret
 from autonoma_ci.reports.results_json import render_results_json
@@ -185,6 +196,25 @@ def test_sanitizers_hide_credentials_everywhere() -> None:
     (result,) = to_run_results(build_results(run), STARTED_AT, build_sanitizers(SETTINGS, ()))
     assert SECRET not in repr(result)
     assert (result.run_id, result.message, result.request.name) == ("", "message ***", "label ***")
+
+
+def test_plan_facts_are_those_of_results() -> None:
+    """A credential in them is removed."""
+    facts = PlanFacts(
+        (), "ab" * 32, ChangeSummary("clone", f"base {SECRET}", 3, f"shallow clone {SECRET}"), ("Pay", f"name {SECRET}")
+    )
+    saved = parse_results(render_results_json(create_report([])._replace(**facts._asdict())).encode())
+    cleaned = facts._replace(
+        change=ChangeSummary("clone", "base ***", 3, "shallow clone ***"), quarantined_by_change=("Pay", "name ***")
+    )
+    assert to_plan_facts(saved, build_sanitizers(SETTINGS, ())) == cleaned
+
+
+@pytest.mark.parametrize("change", [None, ChangeSummary("", "", None, None)])
+def test_plan_facts_can_be_missing(change: ChangeSummary | None) -> None:
+    """A step without changed files has no such fact."""
+    saved = parse_results(render_results_json(create_report([])._replace(change=change)).encode())
+    assert to_plan_facts(saved, build_sanitizers(SETTINGS, ())) == PlanFacts(change=change)
 
 
 def test_sanitizers_show_values_in_ids() -> None:

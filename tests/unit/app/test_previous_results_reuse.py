@@ -14,12 +14,15 @@ from hypothesis import strategies as st
 
 from autonoma_ci.api.start_body import build_start_body
 from autonoma_ci.app.previous_results import LoadedResults, find_reusable_run_ids
+from autonoma_ci.engine.verdict import compute_verdict
 from autonoma_ci.identity import Part
 from autonoma_ci.models import (
     AppVersion,
     BuildContext,
     BuildIdRules,
+    Conclusion,
     PreviousAttempt,
+    Quarantine,
     Report,
     RunRequest,
     RunResult,
@@ -108,6 +111,8 @@ def find_passes(
     context: BuildContext = SECOND_CONTEXT,
     signer: ResultsSigner = SIGNER,
     source: str = "github",
+    *,
+    fails_on_flaky: bool = False,
 ) -> dict[int, str]:
     """Return the reusable passes of a results.json, none of an unreadable one."""
     try:
@@ -115,7 +120,12 @@ def find_passes(
     except ValueError:
         return {}
     return find_reusable_run_ids(
-        plan_results(requests, signer, source), loaded_results, context, BuildIdRules(), signer
+        plan_results(requests, signer, source),
+        loaded_results,
+        context,
+        BuildIdRules(),
+        signer,
+        fails_on_flaky=fails_on_flaky,
     )
 
 
@@ -263,6 +273,58 @@ def test_all_passed_prevents_reuse() -> None:
 def test_all_passed_with_flaky_prevents_reuse() -> None:
     """A step that starts only the flaky run proves no more."""
     assert find_passes(write_results(states=[RunState.PASSED] * 4, flaky=0)) == {}
+
+
+def test_flaky_run_fails_earlier_attempt_on_request() -> None:
+    """With `on-flaky: fail`, only the flaky run is started again."""
+    states = [RunState.PASSED] * 4
+    assert find_passes(write_results(states=states, flaky=3), fails_on_flaky=True) == ALL_PASSED
+    assert find_passes(write_results(states=states), fails_on_flaky=True) == {}
+
+
+QUARANTINE = Quarantine("2026-12-31", "login mail is late")
+
+
+@pytest.mark.parametrize("state", RunState)
+def test_quarantined_run_prevents_no_full_restart(state: RunState) -> None:
+    """If everything that counts passed, nothing is reused, whatever the state of a quarantined run."""
+    requests = change_request(3, quarantine=QUARANTINE)
+    data = write_results(requests, states=(*STATES[:3], state))
+    assert find_passes(data, requests) == find_passes(data, requests, fails_on_flaky=True) == {}
+
+
+def test_quarantined_pass_is_reused() -> None:
+    """If a run that counts failed, a quarantined pass is reused like others."""
+    assert find_passes(requests=change_request(0, quarantine=QUARANTINE)) == ALL_PASSED
+
+
+def test_quarantine_of_this_attempt_decides() -> None:
+    """A quarantine that ended since the earlier attempt has no effect."""
+    requests = change_request(3, quarantine=QUARANTINE)
+    assert find_passes(write_results(requests)) == ALL_PASSED
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(RunState), st.booleans()), min_size=4, max_size=4),
+    st.integers(-1, 3),
+    st.booleans(),
+)
+def test_repeated_job_is_never_skipped(earlier: list[tuple[RunState, bool]], flaky: int, fails_on_flaky: bool) -> None:
+    """If a run counts, a re-run starts at least one run that counts."""
+    requests = [
+        request._replace(quarantine=QUARANTINE if is_quarantined else None)
+        for request, (_, is_quarantined) in zip(REQUESTS, earlier, strict=True)
+    ]
+    data = write_results(requests, [state for state, _ in earlier], flaky=flaky)
+    reused = find_passes(data, requests, fails_on_flaky=fails_on_flaky)
+    results = [
+        run._replace(state=RunState.PASSED, run_id="r", reused=index in reused)
+        for index, run in enumerate(plan_results(requests))
+    ]
+    verdict = compute_verdict(results, waits_for_results=True, fails_on_flaky=fails_on_flaky)
+    has_counting_run = not all(is_quarantined for _, is_quarantined in earlier)
+    assert verdict.conclusion is (Conclusion.PASSED if has_counting_run else Conclusion.SKIPPED)
 
 
 def test_contradicted_pass_is_not_reused() -> None:

@@ -69,3 +69,28 @@ def test_confirmations_are_limited() -> None:
     engine._pass_confirmer.claim_candidates()
     engine._pass_confirmer.dispatch(workers)
     assert workers.confirmed_indexes == list(range(8))
+
+
+def test_reused_run_leaves_its_place_to_retry() -> None:
+    """The retry budget is about runs of this step, and a reused run is none of them."""
+    clock, started = FakeClock(), StartResult(StartStatus.STARTED, http_status=200)
+    passes, fails = (
+        ScriptedRun(lambda _: PollResult(PollStatus.PASSED)),
+        ScriptedRun(lambda _: PollResult(PollStatus.FAILED)),
+    )
+    workers = ScriptedWorkers(clock, {0: [(0.1, started)], 1: [(0.1, started)]}, {0: [passes], 1: [fails, fails]})
+    requests = [RunRequest(TargetKind.TEST, name, retries=3) for name in ("a", "b")]
+    run_table = RunTable(map(RunResult, requests), clock.time)
+    engine = Engine(
+        run_table,
+        StartPolicy(retry_budget=0),
+        clock,
+        queue.SimpleQueue(),
+        RecordingListener(),
+        PollPolicy(),
+        passed_runs={0: "earlier-a"},
+    )
+    engine.run(workers)
+    assert [run.state for run in run_table.results] == [RunState.PASSED, RunState.FAILED]
+    assert run_table.results[0].reused
+    assert (len(workers.list_start_times(0)), len(workers.list_start_times(1))) == (0, 2)
