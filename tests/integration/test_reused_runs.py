@@ -34,6 +34,7 @@ from tests.support.github_job import (
     read_job_result,
     run_job,
 )
+from tests.support.quarantine import start_in_quarantine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -440,6 +441,29 @@ def test_rerun_of_passed_build_starts_all(first_attempt: FirstAttempt, api: Fake
     third = run_later_attempt(first_attempt, tmp_path, {"GITHUB_RUN_ATTEMPT": "3"})
     assert third.started_ids == ALL_IDS
     assert third.job.outputs["conclusion"] == "passed"
+
+
+def test_quarantined_failure_alone_starts_all(
+    first_attempt: FirstAttempt, api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If only a quarantined run failed, the next attempt is not skipped."""
+    start_in_quarantine(monkeypatch, "b")
+    api.poll_responses["run-2-b"] = send_status("failed")
+    second = run_later_attempt(first_attempt, tmp_path)
+    assert second.started_ids == ALL_IDS
+    assert (second.job.code, second.job.outputs["conclusion"]) == (0, "passed")
+
+
+def test_flaky_run_alone_is_started_again(tmp_path: Path) -> None:
+    """With `on-flaky: fail`, a flaky run failed the earlier attempt."""
+    options = {"INPUT_RETRIES": "1", "INPUT_ON-FLAKY": "fail"}
+    fake_api = FakeApi()
+    with FaultServer(fake_api.handle_request) as server:
+        first = run_job(tmp_path, server.url, IDS, extra_environ=build_environ(1) | options)
+        second = run_job(tmp_path, server.url, IDS, extra_environ=build_environ(2) | options)
+    assert (first.code, first.outputs["reason"]) == (1, "flaky")
+    assert (second.code, second.outputs["conclusion"]) == (0, "passed")
+    assert fake_api.start_counts == {"a": 1, "b": 3, "c": 1, "f": 1}
 
 
 @pytest.mark.parametrize("part", [False, True], ids=["without part", "with part"])

@@ -26,14 +26,12 @@ from autonoma_ci.models import (
     BuildIdRules,
     Conclusion,
     ExitReason,
-    Quarantine,
     Report,
     RunRequest,
     RunResult,
     RunState,
     TargetKind,
 )
-from autonoma_ci.planning import plan
 from autonoma_ci.reports import results_dir
 from autonoma_ci.reports.html import render_html
 from autonoma_ci.reports.junit import render_junit
@@ -44,6 +42,7 @@ from autonoma_ci.sandbox import Sandbox
 from tests.support import faults
 from tests.support.fault_server import Connection, FaultServer
 from tests.support.github_job import github_environ, read_outputs
+from tests.support.quarantine import QUARANTINE, start_in_quarantine
 from tests.support.reports import create_report, make_started_run
 
 if TYPE_CHECKING:
@@ -185,27 +184,9 @@ def test_wait_names_running_runs(sandbox: Sandbox, tmp_path: Path) -> None:
     assert "the API cannot cancel runs" in wait_result.summary
 
 
-@pytest.fixture
-def quarantined_ids(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Return a set of ids. Runs of them are started in quarantine."""
-    ids: set[str] = set()
-    build_plan = plan.build_plan
-
-    def build_plan_with_quarantine(*arguments: Any, **more: Any) -> plan.Plan:
-        planned = build_plan(*arguments, **more)
-        quarantine = Quarantine("2099-12-31", "login mail is late")
-        requests = (
-            request._replace(quarantine=quarantine if request.id in ids else None) for request in planned.requests
-        )
-        return planned._replace(requests=tuple(requests))
-
-    monkeypatch.setattr(plan, "build_plan", build_plan_with_quarantine)
-    return ids
-
-
-def test_wait_reads_quarantine_of_results(quarantined_ids: set[str], tmp_path: Path) -> None:
+def test_wait_reads_quarantine_of_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The failure does not count, unless the option `ignore-quarantine` is set."""
-    quarantined_ids.add("b")
+    start_in_quarantine(monkeypatch, "b")
     with FaultServer(StatusApi(a="passed", b="failed")) as server:
         assert run_github_step(tmp_path, server.url, ids=["a", "b"]).code == 0
         wait_result = run_wait(tmp_path, server.url)
@@ -218,9 +199,9 @@ def test_wait_reads_quarantine_of_results(quarantined_ids: set[str], tmp_path: P
     assert strict.results_json["runs"][1]["quarantine"] is None
 
 
-def test_wait_on_quarantined_runs_is_skipped(quarantined_ids: set[str], tmp_path: Path) -> None:
+def test_wait_on_quarantined_runs_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing else ran, so the conclusion is never `passed`."""
-    quarantined_ids.update("ab")
+    start_in_quarantine(monkeypatch, "a", "b")
     with FaultServer(StatusApi(a="passed", b="failed")) as server:
         first = run_github_step(tmp_path, server.url, ids=["a", "b"])
         wait_result = run_wait(tmp_path, server.url)
@@ -230,10 +211,9 @@ def test_wait_on_quarantined_runs_is_skipped(quarantined_ids: set[str], tmp_path
 
 def test_wait_ignores_unsigned_quarantine(tmp_path: Path, path: Path) -> None:
     """A quarantine that somebody added to results.json hides no failure."""
-    quarantine = {"until": "2099-12-31", "reason": "edited", "issue": ""}
     with FaultServer(StatusApi(a="passed", b="failed")) as server:
         run_github_step(tmp_path, server.url, ids=["a", "b"])
-        edit_results(path, lambda results_json: results_json["runs"][1].update(quarantine=quarantine))
+        edit_results(path, lambda results_json: results_json["runs"][1].update(quarantine=QUARANTINE._asdict()))
         wait_result = run_wait(tmp_path, server.url)
     assert (wait_result.code, wait_result.outputs["reason"]) == (1, "failed")
     assert "Its quarantines are ignored, so each failure counts." in wait_result.log

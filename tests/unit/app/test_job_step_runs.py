@@ -14,12 +14,13 @@ from autonoma_ci.app.progress import ProgressReporter
 from autonoma_ci.engine.engine import Engine
 from autonoma_ci.engine.poller import PollPolicy
 from autonoma_ci.fs.files import Directory
-from autonoma_ci.models import Evidence, ExitReason, Quarantine, RunRequest, RunResult, RunState, RunStep, TargetKind
+from autonoma_ci.models import Evidence, ExitReason, RunRequest, RunResult, RunState, RunStep, TargetKind
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
 from tests.support.fault_server import FaultServer
 from tests.support.faults import close_after, send_response
 from tests.support.invoke_command import FakeTerminal
+from tests.support.quarantine import QUARANTINE
 from tests.unit.app.test_job_step import (
     CREDENTIALS,
     NO_RESULTS_JSON,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.engine.run_table import RunTable
     from autonoma_ci.engine.starter import StartPolicy
+    from autonoma_ci.models import Quarantine
     from tests.support.fault_server import Connection
 
 NO_VALUES = ValuesToRedact()
@@ -160,9 +162,6 @@ def test_flaky_run_fails_step_on_request(tmp_path: Path, sandbox: Sandbox) -> No
     assert job.run_requests(RunRequest(TargetKind.TEST, "sandbox-flaky-fails", retries=1)) == 1
     results_json = job.results_json
     assert (results_json["conclusion"], results_json["reason"], job.states) == ("failed", "flaky", ["passed"])
-
-
-QUARANTINE = Quarantine("2026-12-31", "login mail is late")
 
 
 def test_quarantined_failure_is_notice(tmp_path: Path, sandbox: Sandbox) -> None:

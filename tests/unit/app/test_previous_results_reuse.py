@@ -22,7 +22,6 @@ from autonoma_ci.models import (
     BuildIdRules,
     Conclusion,
     PreviousAttempt,
-    Quarantine,
     Report,
     RunRequest,
     RunResult,
@@ -33,6 +32,7 @@ from autonoma_ci.planning.signing import ResultsSigner
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.reports.results_json import render_results_json
 from autonoma_ci.reports.results_schema import parse_results
+from tests.support.quarantine import QUARANTINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -280,9 +280,6 @@ def test_flaky_run_fails_earlier_attempt_on_request() -> None:
     states = [RunState.PASSED] * 4
     assert find_passes(write_results(states=states, flaky=3), fails_on_flaky=True) == ALL_PASSED
     assert find_passes(write_results(states=states), fails_on_flaky=True) == {}
-
-
-QUARANTINE = Quarantine("2026-12-31", "login mail is late")
 
 
 @pytest.mark.parametrize("state", RunState)

@@ -14,13 +14,13 @@ from autonoma_ci.models import (
     Conclusion,
     ExitReason,
     PreviousAttempt,
-    Quarantine,
     RunRequest,
     RunResult,
     RunState,
     TargetKind,
     Verdict,
 )
+from tests.support.quarantine import QUARANTINE
 
 REQUEST = RunRequest(TargetKind.TEST, "a")
 STARTED = RunResult(REQUEST, RunState.STARTED)
@@ -190,7 +190,7 @@ def test_flaky_run_passes_by_default() -> None:
 
 # Quarantine
 
-QUARANTINED = REQUEST._replace(quarantine=Quarantine("2026-12-31", "login mail is late"))
+QUARANTINED = REQUEST._replace(quarantine=QUARANTINE)
 SKIPPED = Verdict(Conclusion.SKIPPED, ExitReason.OK, 0)
 
 

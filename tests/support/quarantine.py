@@ -1,0 +1,27 @@
+"""Plans with runs in quarantine, without a manifest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from autonoma_ci.models import Quarantine
+from autonoma_ci.planning import plan
+
+if TYPE_CHECKING:
+    import pytest
+
+QUARANTINE = Quarantine("2099-12-31", "login mail is late")
+
+
+def start_in_quarantine(monkeypatch: pytest.MonkeyPatch, *ids: str) -> None:
+    """Put the runs of these ids in quarantine, in each plan from now on."""
+    build_plan = plan.build_plan
+
+    def build_plan_with_quarantine(*arguments: Any, **more: Any) -> plan.Plan:
+        planned = build_plan(*arguments, **more)
+        requests = (
+            request._replace(quarantine=QUARANTINE) if request.id in ids else request for request in planned.requests
+        )
+        return planned._replace(requests=tuple(requests))
+
+    monkeypatch.setattr(plan, "build_plan", build_plan_with_quarantine)
