@@ -228,7 +228,6 @@ class Poller:
             if min(max(poll_at, blocked_until), self.deadline) > now:
                 break
             heappop(self._queue)
-            poll.next_poll_at = inf
             poll.pending_since = poll.last_sent_at = now
             poll.request_number += 1
             self._in_flight_count += 1
@@ -237,10 +236,9 @@ class Poller:
 
     def next_action_at(self) -> float:
         """Return the clock's time of the next poll without a response."""
-        limit_at = self._overdue[0][0] if self._overdue else inf
+        limit_at = inf
         if self._final_poll_at == inf:
-            run_timeout_at = self._run_timeouts[0][0] if self._run_timeouts else inf
-            limit_at = min(limit_at, run_timeout_at, self.deadline)
+            limit_at = min(self.deadline, self._run_timeouts[0][0] if self._run_timeouts else inf)
         if not self._queue or self._in_flight_count >= self._policy.concurrency:
             return limit_at
         return min(max(self._queue[0][0], self._interval.blocked_until), self.deadline, limit_at)

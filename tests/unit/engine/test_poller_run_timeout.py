@@ -44,6 +44,12 @@ def get_result(job: Job) -> tuple[RunState, ExitReason, str]:
     return job.first.state, job.first.reason, job.first.message
 
 
+def set_run_timeout(job: Job, index: int, seconds: float | None) -> None:
+    """Change the run_timeout of one run."""
+    run = job.run_table.results[index]
+    job.run_table.results[index] = run._replace(request=run.request._replace(run_timeout_seconds=seconds))
+
+
 @pytest.mark.parametrize("interval", [None, 1.0, 7.0, 600.0])
 def test_endless_run_ends_at_run_timeout(interval: float | None) -> None:
     """It is polled once at its run_timeout, ends as timed out, and is not retried."""
@@ -66,8 +72,7 @@ def test_end_before_run_timeout_is_seen(end: PollResult, state: RunState) -> Non
 def test_run_timeout_ends_one_run_only() -> None:
     """Other runs are polled on, and the deadline stays."""
     job = Job(ENDLESS, make_run(200.0), ENDLESS, poll_policy=PollPolicy(timeout=300.0))
-    request = job.first.request._replace(run_timeout_seconds=LIMIT)
-    job.run_table.results[0] = job.first._replace(request=request)
+    set_run_timeout(job, 0, LIMIT)
     assert job.run().states == [RunState.TIMED_OUT, RunState.PASSED, RunState.TIMED_OUT]
     messages = [run.message for run in job.run_table.results]
     assert messages == [MESSAGE, "", "still running after 5 min"]
@@ -172,12 +177,44 @@ def test_hung_polls_end_soon_after_run_timeout(hangs_from: float) -> None:
     assert job.polls()[-1] == pytest.approx(LIMIT)
 
 
+def test_hung_poll_takes_no_slot_of_last_poll() -> None:
+    """The poll at the run_timeout is sent although the only slot has a hung poll."""
+    job = Job(make_run(59.5), poll_policy=PollPolicy(concurrency=1, interval=50.0), run_timeout=LIMIT)
+    poll, hung = job.workers.poll, make_run(59.5, delay=1e6)
+
+    def hang_first_poll(index: int, request: RunRequest, run_id: str, request_number: int) -> None:
+        created_at, _ = job.workers.find_or_create_run(index, run_id)
+        job.workers.created_runs[index, run_id] = created_at, hung if request_number == 1 else make_run(59.5)
+        poll(index, request, run_id, request_number)
+
+    job.workers.poll = hang_first_poll  # type: ignore[method-assign]
+    assert job.run().states == [RunState.PASSED]
+    assert job.polls() == pytest.approx([50.1, LIMIT])
+
+
+def test_retry_after_last_poll_keeps_its_interval() -> None:
+    """The poll that the failed attempt still had in the queue is void."""
+    policy = PollPolicy(interval=40.0, timeout=200.0)
+    job = Job(ENDLESS, [make_run(50.0, FAILED), ENDLESS], poll_policy=policy, run_timeout=LIMIT, retries=1)
+    set_run_timeout(job, 0, None)
+    job.run()
+    second_start = job.workers.list_start_times(1)[1] - 1000.0
+    assert job.polls(1) == pytest.approx([40.1, LIMIT, second_start + 40.1, second_start + LIMIT])
+
+
+def test_run_timeout_after_deadline_polls_nothing() -> None:
+    """While the last responses arrive, no further poll is sent."""
+    job = Job(make_run(1e9, delay=5.0), poll_policy=PollPolicy(timeout=58.0), run_timeout=LIMIT).run()
+    assert job.states == [RunState.TIMED_OUT]
+    assert max(job.polls()) <= 58.2
+    assert "run_timeout" not in job.first.message
+
+
 def test_late_pass_after_run_timeout_is_ignored() -> None:
     """A final status that arrives after the end changes nothing."""
     slow = ScriptedRun(status_by_age((70.0, RUNNING), last=PASSED), 29.0)
     job = Job(slow, make_run(200.0), poll_policy=PollPolicy(interval=10.0), run_timeout=LIMIT)
-    request = job.run_table.results[1].request._replace(run_timeout_seconds=None)
-    job.run_table.results[1] = job.run_table.results[1]._replace(request=request)
+    set_run_timeout(job, 1, None)
     assert job.run().states == [RunState.TIMED_OUT, RunState.PASSED]
     assert get_result(job)[2].startswith(MESSAGE)
 
