@@ -8,7 +8,7 @@ from __future__ import annotations
 import queue
 import random
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -41,6 +41,10 @@ class Clock:
     def utc_iso_ms(self) -> str:
         """Return the current time in UTC, in ISO 8601 format with milliseconds."""
         return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def utc_date(self) -> date:
+        """Return the current date in UTC."""
+        return datetime.now(UTC).date()
 
     def unix_time(self) -> int:
         """Return the seconds since 1970."""

@@ -23,17 +23,19 @@ from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.identity import Part, redact_part
 from autonoma_ci.models import EVENTS_WITH_SECRETS
 from autonoma_ci.planning import plan
-from autonoma_ci.planning.plan import Plan
+from autonoma_ci.planning.plan import Plan, PlanContext
 from autonoma_ci.reports.summary import pluralize
 from autonoma_ci.startup import DebugLogger, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from datetime import date
 
     from autonoma_ci.ci.base import CISystem
     from autonoma_ci.manifest.interpolation import Interpolator
     from autonoma_ci.manifest.schema import Manifest
     from autonoma_ci.models import BuildContext, RunRequest
+    from autonoma_ci.planning.selection import FailedRuns
     from autonoma_ci.redaction.redactor import Redactor, Secret
 
 _log = DebugLogger()
@@ -118,7 +120,9 @@ def load_manifest(
     from autonoma_ci.manifest.loader import load_manifest
 
     _log.debug("Manifest: %s", path)
-    return load_manifest(path, folder, build_interpolator(environ, context, settings, validate_only=validate_only))
+    manifest = load_manifest(path, folder, build_interpolator(environ, context, settings, validate_only=validate_only))
+    manifest.select_environment(settings.environment)
+    return manifest
 
 
 def build_interpolator(
@@ -204,6 +208,8 @@ class Inputs(NamedTuple):
     warnings: tuple[str, ...]
     # Why the step does nothing, or None.
     skip_reason: str | None
+    # The runs of the option `failed-from`, or None without it.
+    failed_runs: FailedRuns | None = None
 
 
 def load_inputs(arguments: RunArguments, environ: Mapping[str, str], ci: CIEnvironment) -> Inputs:
@@ -223,10 +229,35 @@ def load_inputs(arguments: RunArguments, environ: Mapping[str, str], ci: CIEnvir
     return Inputs(settings, Plan(()), (*arguments.errors, *errors), tuple(warnings), skip_reason)
 
 
-def add_plan(inputs: Inputs, environ: Mapping[str, str], folder: str, ci: CIEnvironment) -> Inputs:
+def add_failed_runs(inputs: Inputs, folder: str, ci: CIEnvironment) -> Inputs:
+    """Return the inputs with the runs of the option `failed-from`, and print nothing.
+
+    The file can be in results-dir, so it is read before the job step replaces the files there.
+    """
+    settings = inputs.settings
+    if not settings.failed_from:
+        return inputs
+    # Loaded only where the option is set.
+    from autonoma_ci.app.failed_runs import load_failed_runs
+
+    try:
+        return inputs._replace(failed_runs=load_failed_runs(settings, folder, ci.build_context))
+    except InputError as error:
+        return inputs._replace(errors=(*inputs.errors, *error.diagnostics))
+
+
+def add_plan(inputs: Inputs, environ: Mapping[str, str], folder: str, ci: CIEnvironment, today: date) -> Inputs:
     """Return the inputs with the plan, and print nothing.
 
     A large manifest needs seconds.
+
+    Args:
+        inputs: The inputs without a plan.
+        environ: The environment.
+        folder: The working directory.
+        ci: The CI system, with the build facts that options state.
+        today: The current date in UTC.
+
     """
     settings = inputs.settings
     path, warning = find_manifest(settings, folder, ci.build_context.trigger_event)
@@ -237,7 +268,8 @@ def add_plan(inputs: Inputs, environ: Mapping[str, str], folder: str, ci: CIEnvi
         # After another error, an empty plan can follow from it. So it is no error of its own.
         allow_empty = settings.allow_empty or bool(inputs.errors or inputs.skip_reason)
         shard = ci.ci_system.detect_shard(environ)
-        planned = plan.build_plan(settings._replace(allow_empty=allow_empty), manifest, shard)
+        context = PlanContext(path or "", shard, today, failed_runs=inputs.failed_runs)
+        planned = plan.build_plan(settings._replace(allow_empty=allow_empty), manifest, context)
         count = pluralize(len(planned.requests), "run")
         _log.debug("Plan: %s, shard %s", count, settings.resolve_shard(shard) or "none")
         inputs = inputs._replace(plan=planned)

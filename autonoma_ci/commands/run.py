@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.app.inputs import Inputs, RunArguments, add_plan, detect_ci, load_inputs
+from autonoma_ci.app.inputs import Inputs, RunArguments, add_failed_runs, add_plan, detect_ci, load_inputs
 from autonoma_ci.app.job_step import NO_PREVIOUS_RUNS, JobStep, PreviousRuns, ValuesToRedact, collect_secret_values
 from autonoma_ci.errors import Cancelled, Diagnostic, InputError
 from autonoma_ci.models import ExitReason, RunResult, RunState
@@ -50,12 +50,14 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
 
 
 def _run(arguments: RunArguments, step: JobStep) -> int:
-    inputs = load_inputs(arguments, step.runtime.environ, step.ci)
+    runtime = step.runtime
+    inputs = load_inputs(arguments, runtime.environ, step.ci)
     results_dir_errors = step.configure(inputs.settings)
     previous_results = _load_previous_results(step)
+    inputs = add_failed_runs(inputs, runtime.working_directory, step.ci)
     # Before the manifest, which can need seconds: a step that is killed must not leave the files of an older one.
     step.begin_files()
-    inputs = add_plan(inputs, step.runtime.environ, step.runtime.working_directory, step.ci)
+    inputs = add_plan(inputs, runtime.environ, runtime.working_directory, step.ci, runtime.clock.utc_date())
     step.redact_debug_log(_collect_values(inputs), are_complete=not inputs.errors)
     step.report_diagnostics(inputs)
     if errors := [*inputs.errors, *results_dir_errors]:
@@ -71,6 +73,8 @@ def _run(arguments: RunArguments, step: JobStep) -> int:
         return step.run_plan(not_started, inputs.settings, "Nothing is started", values_to_redact)
     results = step.sign_requests([RunResult(request) for request in inputs.plan.requests])
     previous = _find_previous_runs(results, previous_results, inputs.settings, step)
+    if inputs.plan.ceiling:
+        step.log.info(inputs.plan.ceiling)
     title = f"Starting {pluralize(len(results) - len(previous.passed_run_ids), 'run')}"
     return step.run_plan(results, inputs.settings, title, values_to_redact, previous, inputs.plan.retry_budget)
 

@@ -10,10 +10,10 @@ from autonoma_ci.ci.log import JobLog
 from autonoma_ci.config.arguments import build_parser, provided_options
 from autonoma_ci.config.options import BUILD_FACT_OPTIONS, OPTIONS
 from autonoma_ci.config.parsers import parse_secret
-from autonoma_ci.config.settings import Settings, load_options
+from autonoma_ci.config.settings import load_options
 from autonoma_ci.errors import EXIT_INPUT, InputError
 from autonoma_ci.escaping import sanitize_line
-from autonoma_ci.planning import plan
+from autonoma_ci.planning.plan import count_runs
 from autonoma_ci.reports.summary import pluralize
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
         manifest = load_manifest(
             path, runtime.working_directory, runtime.environ, ci.build_context, settings, validate_only=True
         )
-        planned_runs = plan.build_plan(Settings(), manifest).requests
+        run_count, off_count = count_runs(manifest)
     except InputError as error:
         path_in_checkout = partial(ci.ci_system.path_in_checkout, runtime.environ, runtime.working_directory)
         error_log = JobLog(runtime.err, ci.ci_system.log_formatter, in_checkout=path_in_checkout)
@@ -69,7 +69,8 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
     counts = (pluralize(len(entries), noun) for noun, entries in _entries_by_kind(manifest))
     log = JobLog(runtime.out, ci.ci_system.log_formatter, is_product=True)
     log.redact_with(settings.redactors.of_all)
-    log.info(f"{path} is valid: {', '.join(counts)} ({pluralize(len(planned_runs), 'run')} in total).")
+    off_by_default = f", {off_count:,} of them off by default" if off_count else ""
+    log.info(f"{path} is valid: {', '.join(counts)} ({pluralize(run_count, 'run')} in total{off_by_default}).")
     return 0
 
 

@@ -122,8 +122,8 @@ OPTION_GROUPS = {
         ),
         Option(
             "only", "", "LIST", parsers.parse_patterns,
-            "Run only entries whose name or id matches one of these patterns, one per line. `*` and `?` are wildcards. "
-            "Case is ignored.",
+            "Run only entries whose name or id matches one of these patterns, one per line. A star "
+            "stands for any text, a question mark for any character. Case is ignored.",
         ),
         Option(
             "changed-files", "auto", "LIST", parsers.parse_changed_files,
@@ -132,8 +132,8 @@ OPTION_GROUPS = {
         ),
         Option(
             "failed-from", "", "PATH", parsers.parse_text,
-            "Run only what had not passed in this `results.json`, in any group. In CI, the file must be of the same "
-            "commit and `api-url`.",
+            "Run only the runs of this `results.json` without a pass, in any group. In CI, the file must be of the "
+            "same commit and `api-url`.",
         ),
         Option(
             "environment", "", "NAME", parsers.parse_text,

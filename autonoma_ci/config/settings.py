@@ -312,16 +312,18 @@ class OptionResolver:
         Also replace the problems of invalid texts that hold a credential. Such a problem can quote a part of the text,
         such as all before a comma. Redaction does not recognize a part of a credential.
         """
-        groups = ",".join(settings.groups)
-        if not self._invalid_values and "," not in groups:
+        # Only a list with a comma can hold a credential in several parts.
+        lists = {"groups": ",".join(settings.groups), "exclude-groups": ",".join(settings.exclude_groups)}
+        if not self._invalid_values and not any("," in text for text in lists.values()):
             return settings
         redact = settings.redactors.of_long
         affected = [
             (spelling, problems) for spelling, text, problems in self._invalid_values if redact.contains_secret(text)
         ]
-        if "," in groups and redact.contains_secret(groups):
-            affected.append((settings.spelling_of("groups"), []))
-            settings = settings._replace(groups=())
+        for name in [name for name, text in lists.items() if "," in text and redact.contains_secret(text)]:
+            affected.append((settings.spelling_of(name), []))
+            cleared: dict[str, Any] = {name.replace("-", "_"): ()}
+            settings = settings._replace(**cleared)
         for spelling, problems in affected:
             message = f"{spelling} {CREDENTIAL_IN_FIELD}"
             hidden = set(problems)

@@ -62,6 +62,7 @@ def load_manifest(path: str, directory: str, interpolation: Interpolator) -> Man
         manifest = _validate(document, interpolated.texts)
         if manifest:
             _set_group_values(manifest, interpolated.groups)
+            _set_stated_values(manifest, interpolated.texts)
             manifest.set_value_sources(interpolated.environment_texts, interpolated.fact_values)
             manifest.set_location(file, document.find_position(("tests",))[0] if has_tests else 1)
             _check_group_names(document, manifest)
@@ -151,6 +152,24 @@ def _set_group_values(manifest: Manifest, values: dict[KeyPath, str]) -> None:
         manifest.set_group_values(
             entry, [values.get((kind, index, "groups", group_index), group) for group_index, group in shown_groups]
         )
+
+
+def _set_stated_values(manifest: Manifest, texts: dict[KeyPath, str]) -> None:
+    """Store which matrix values the manifest states literally.
+
+    Args:
+        manifest: The manifest.
+        texts: Each text with a `$` before interpolation, by path.
+    """
+    for index, test in enumerate(manifest.tests):
+        if test.matrix:
+            stated = (
+                (axis, position)
+                for axis, values in test.matrix.items()
+                for position in range(len(values))
+                if ("tests", index, "matrix", axis, position) not in texts
+            )
+            manifest.set_stated_values(test, frozenset(stated))
 
 
 def _check_group_names(document: Document, manifest: Manifest) -> None:

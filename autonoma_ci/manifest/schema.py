@@ -199,6 +199,11 @@ class Manifest(_StrictModel):
     # entries have no attribute for it, because pydantic needs microseconds to read each private attribute.
     _group_values: dict[int, list[str]] = PrivateAttr(default_factory=dict)
 
+    # The selected environment and its name.
+    _selected_environment: tuple[str, Environment] | None = PrivateAttr(None)
+    # The matrix values without `${…}`, as axis and position, by the `id()` of the test.
+    _stated_values: dict[int, frozenset[tuple[str, int]]] = PrivateAttr(default_factory=dict)
+
     @property
     def entries(self) -> list[Test | Folder | Tag]:
         """All entries in the order of their starts."""
@@ -219,6 +224,32 @@ class Manifest(_StrictModel):
         They are not secret.
         """
         return self._fact_values
+
+    @property
+    def selected_environment(self) -> tuple[str, Environment] | None:
+        """The name and the settings of the environment that applies, or None."""
+        return self._selected_environment
+
+    def select_environment(self, name: str) -> None:
+        """Select the environment of this name, or the default one without a name.
+
+        An unknown name selects none.
+        """
+        defaults = (key for key, environment in self.environments.items() if environment.default == "true")
+        chosen = name or next(defaults, "")
+        selected = self.environments.get(chosen)
+        self._selected_environment = (chosen, selected) if selected else None
+
+    def is_stated_value(self, test: Test, axis: str, position: int) -> bool:
+        """Return whether the manifest states a value of a matrix literally.
+
+        Args:
+            test: The test with the matrix.
+            axis: The name of the variable.
+            position: The position of the value on its axis, from 0.
+
+        """
+        return (axis, position) in self._stated_values.get(id(test), frozenset())
 
     @property
     def file(self) -> str:
@@ -251,6 +282,13 @@ class Manifest(_StrictModel):
         Reports show these groups with `${NAME}`.
         """
         self._group_values[id(entry)] = values
+
+    def set_stated_values(self, test: Test, values: frozenset[tuple[str, int]]) -> None:
+        """Set the matrix values that the manifest states literally.
+
+        Each is an axis and a position from 0.
+        """
+        self._stated_values[id(test)] = values
 
     def set_location(self, file: str, line: int) -> None:
         """Set the file and the line of the entries."""

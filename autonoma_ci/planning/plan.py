@@ -1,39 +1,57 @@
 """Build the plan of runs from the options and the manifest.
 
-The plan has the runs to start, in order. A dry run prints it.
+`build_plan` has the steps in their order: candidates, selection, runs, duplicates, shard, limit and digest. The plan
+has the runs to start, in order. A dry run prints it.
 """
 
 from __future__ import annotations
 
-from itertools import chain, product
+from datetime import date
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from autonoma_ci.config.parsers import quote_name
-from autonoma_ci.config.settings import NO_GROUPS
-from autonoma_ci.errors import Diagnostic, InputError
-from autonoma_ci.escaping import sanitize_line
-from autonoma_ci.models import NO_PLAN_FACTS, AppVersion, PlanFacts, RunRequest, RunResult, TargetKind
+from autonoma_ci.config.settings import Settings
+from autonoma_ci.errors import InputError
+from autonoma_ci.identity import short_digest
+from autonoma_ci.models import NO_PLAN_FACTS, PlanFacts, RunRequest, RunResult, TargetKind
+from autonoma_ci.planning.expansion import RequestBuilder
+from autonoma_ci.planning.quarantine import find_ended_quarantines, find_ending_quarantines, find_uncounted_error
+from autonoma_ci.planning.rerun import RerunCommands
+from autonoma_ci.planning.selection import (
+    Rule,
+    collect_candidates,
+    select_by_groups,
+    select_changed,
+    select_failed,
+    select_only,
+    start_selection,
+)
+from autonoma_ci.planning.selection_errors import (
+    explain_empty_plan,
+    find_missing_runs_error,
+    find_selection_errors,
+)
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.reports.log import format_run
 from autonoma_ci.reports.summary import pluralize
 from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Sequence
 
     from autonoma_ci.config.parsers import Shard
-    from autonoma_ci.config.settings import Settings
-    from autonoma_ci.manifest.schema import Manifest, Test
+    from autonoma_ci.manifest.schema import Manifest
+    from autonoma_ci.planning.selection import ChangeFilter, FailedRuns, Selection
 
 # A larger plan is probably an error in a matrix, and every run costs money.
 MAX_RUNS = 20_000
 # Limit on the variables of all runs together. Default variables count once per run.
 MAX_VARIABLES = 1_000_000
+# All digits of a SHA-256 hash.
+_DIGEST_DIGITS = 64
+_NOTHING_CHANGED_NOTE = "Nothing to run: no selected entry depends on the changed files."
 _NO_CI_SHARD_MESSAGE = "'auto' needs a CI system that numbers its parallel jobs. Use a part such as 1/3."
 _GITHUB_SHARD_HINT = "On GitHub: `shard: ${{ matrix.shard }}` with the matrix values 1/3, 2/3 and 3/3."
-# The options that select runs, in the order of the documentation.
-_ID_OPTIONS = ("test-ids", "folder-ids", "tag-ids")
-_ALLOW_EMPTY_HINT = "or set allow-empty to true."
 
 
 class Plan(NamedTuple):
@@ -59,8 +77,32 @@ class Plan(NamedTuple):
         return self.facts.plan_notes
 
     def format_lines(self) -> list[str]:
-        """Return one line for each run, without values of variables."""
-        return [describe_request(request) for request in self.requests]
+        """Return one line for each run, without values of variables.
+
+        The last line has the ceiling if there is one.
+        """
+        return [*map(describe_request, self.requests), *filter(None, [self.ceiling])]
+
+    @property
+    def ceiling(self) -> str:
+        """How many runs are started at most, retries included.
+
+        It is empty without runs, and without retries and the option `max-runs`.
+        """
+        count, retry_count = len(self.requests), sum(request.retries for request in self.requests)
+        if not count or (not retry_count and self.retry_budget is None):
+            return ""
+        planned = f"{count:,} in the plan"
+        if not retry_count:
+            return f"At most {pluralize(count, 'run')}: {planned}, without retries."
+        if self.retry_budget is not None and self.retry_budget < retry_count:
+            limit = f"{self.retry_budget:,} {'retry' if self.retry_budget == 1 else 'retries'} because of max-runs"
+            return f"At most {pluralize(count + self.retry_budget, 'run')}: {planned}, and up to {limit}."
+        per_run = {request.retries for request in self.requests}
+        number = per_run.pop() if len(per_run) == 1 else retry_count
+        noun = "retry" if number == 1 else "retries"
+        retries = f"with up to {number} {noun} each" if number != retry_count else f"and up to {number:,} {noun}"
+        return f"At most {pluralize(count + retry_count, 'run')}: {planned}, {retries}."
 
 
 def describe_request(request: RunRequest) -> str:
@@ -74,10 +116,33 @@ def describe_request(request: RunRequest) -> str:
         details.append("on the latest versions")
     if request.application_versions:
         details.append(pluralize(len(request.application_versions), "application version"))
+    if request.environment:
+        details.append(f"environment {request.environment}")
+    if request.quarantine:
+        details.append(f"in quarantine until {request.quarantine.until}")
     return format_run(RunResult(request), ", ".join(details))
 
 
-def build_plan(settings: Settings, manifest: Manifest | None, ci_shard: Shard | None = None) -> Plan:
+class PlanContext(NamedTuple):
+    """The facts of the build and of earlier builds that a plan depends on."""
+
+    # The path of the manifest as the user wrote it, or empty.
+    manifest_path: str = ""
+    # The shard for `shard: auto`. It is 1/1 if the job is not parallel, and None if the CI system does not number its
+    # parallel jobs.
+    ci_shard: Shard | None = None
+    # The current date in UTC. With the default, no quarantine has ended.
+    today: date = date.min
+    # Finds the changed files. It can need the network, so it is called only for entries with `when`. None selects all.
+    find_changes: Callable[[], ChangeFilter] | None = None
+    # The runs of the option `failed-from`, or None without it.
+    failed_runs: FailedRuns | None = None
+
+
+NO_PLAN_CONTEXT = PlanContext()
+
+
+def build_plan(settings: Settings, manifest: Manifest | None, context: PlanContext = NO_PLAN_CONTEXT) -> Plan:
     """Return the plan of a job step.
 
     With `groups: none` the plan is empty, and this is not an error.
@@ -85,36 +150,115 @@ def build_plan(settings: Settings, manifest: Manifest | None, ci_shard: Shard | 
     Args:
         settings: The settings of the job step.
         manifest: The manifest, or None without one.
-        ci_shard: The shard for `shard: auto`, from the CI system. It is 1/1 if the job is not parallel, and None if the
-            CI system does not number its parallel jobs.
+        context: The facts of the build and of earlier builds.
 
     Raises:
-        InputError: If a group is unknown, a limit is exceeded, the shard is unknown, or there is nothing to run.
+        InputError: If a name or pattern is unknown, a limit is exceeded, the shard is unknown, or there is nothing to
+            run.
 
     """
-    groups = set(settings.groups)
-    errors: list[str | Diagnostic] = [*_find_group_errors(settings, manifest)]
-    runs = chain(
-        _requests_from_ids(settings, manifest), _requests_from_manifest(settings, manifest, groups) if manifest else ()
-    )
-    requests, limit_errors = _enforce_limits(() if settings.selects_nothing else runs)
-    errors += limit_errors
-    if not requests and not errors and not settings.allow_empty and not settings.selects_nothing:
-        errors.append(_empty_plan_error(settings, manifest))
-    shard = settings.resolve_shard(ci_shard)
-    if settings.shard == "auto" and not ci_shard:
+    # The entries of the options and of the manifest.
+    candidates = () if settings.selects_nothing else collect_candidates(settings, manifest)
+    failed_runs = context.failed_runs
+    errors = find_selection_errors(settings, manifest, candidates, ignores_groups=bool(failed_runs))
+    shard = settings.resolve_shard(context.ci_shard)
+    if settings.shard == "auto" and not shard:
         errors.append(f"{settings.spelling_of('shard')}: {_NO_CI_SHARD_MESSAGE} {_GITHUB_SHARD_HINT}")
     if errors:
         raise InputError(errors)
-    selected, notes = _deduplicate(requests)
-    selected = [request._replace(retries=settings.retries) for request in _number_occurrences(selected)]
-    notes += _ineffective_option_notes(settings, selected)
+
+    # The selection by options and manifest.
+    by_groups = start_selection(candidates) if failed_runs else select_by_groups(candidates, settings, manifest)
+    if error := find_uncounted_error(by_groups.candidates, settings, manifest, context.today):
+        raise InputError([error])
+
+    # The selection by changed files, which are read from the clone or the network.
+    changes = _find_changes(by_groups, settings, context)
+    selection = select_changed(by_groups, changes.is_affected) if changes and changes.is_affected else by_groups
+    selection = select_only(selection, settings.only)
+
+    # The runs of the selected entries.
+    commands = RerunCommands(settings, manifest, context.manifest_path)
+    builder = RequestBuilder(settings, manifest, context.today, commands)
+    if failed_runs:
+        if missing := find_missing_runs_error(candidates, failed_runs, builder.build, settings):
+            raise InputError([missing])
+        selection, requests = select_failed(selection, failed_runs, builder.build)
+    else:
+        requests = _enforce_limits(chain.from_iterable(map(builder.build, selection.candidates)))
+    is_unchanged = Rule.UNCHANGED in selection.left_out and bool(select_only(by_groups, settings.only).candidates)
+    if not (requests or settings.allow_empty or settings.selects_nothing or is_unchanged):
+        raise InputError([explain_empty_plan(settings, manifest, selection, failed_runs)])
+    requests, duplicate_notes = _deduplicate(requests)
+    digest = short_digest("\n".join(str(request.key) for request in requests), _DIGEST_DIGITS)
+    notes = [
+        *filter(None, [selection.note]),
+        *([_NOTHING_CHANGED_NOTE] if is_unchanged and not requests else []),
+        *_full_run_notes(changes),
+        *duplicate_notes,
+        *_ineffective_option_notes(settings, requests),
+        *find_ending_quarantines(selection.candidates, settings, context.today),
+    ]
+
+    # The shard and the limit of this job step.
     if shard and not settings.selects_nothing:
-        selected, note = select_shard(selected, shard)
-        notes.append(note)
-    environment_texts = tuple(map(Secret, sorted(manifest.environment_texts))) if manifest else ()
-    fact_values = manifest.fact_values.difference(settings.variables.values()) if manifest else frozenset[str]()
-    return Plan(tuple(selected), PlanFacts(tuple(notes)), environment_texts, fact_values)
+        if failed_runs and failed_runs.shard == str(shard) != "1/1":
+            notes.append(f"Shard {shard}: {failed_runs.path} has only runs of this shard, so all of them are selected.")
+        else:
+            requests, note = select_shard(requests, shard)
+            notes.append(note)
+    if settings.max_runs is not None and len(requests) > settings.max_runs:
+        raise InputError([_explain_exceeded_limit(settings, settings.max_runs, len(requests))])
+
+    environment = manifest.selected_environment if manifest else None
+    return Plan(
+        tuple(requests),
+        PlanFacts(tuple(notes), digest, changes.summary if changes else None),
+        environment_texts=tuple(map(Secret, sorted(manifest.environment_texts))) if manifest else (),
+        fact_values=manifest.fact_values.difference(settings.variables.values()) if manifest else frozenset(),
+        warnings=tuple(find_ended_quarantines(selection.candidates, settings, context.today)),
+        retry_budget=None if settings.max_runs is None else settings.max_runs - len(requests),
+        wait_for_url=settings.wait_for_url or (environment[1].wait_for_url if environment else ""),
+    )
+
+
+def count_runs(manifest: Manifest) -> tuple[int, int]:
+    """Return the number of all runs of a manifest, and of those off by default.
+
+    Raises:
+        InputError: The manifest has too many runs, or no entry.
+
+    """
+    settings = Settings()
+    candidates = collect_candidates(settings, manifest)
+    if not candidates:
+        raise InputError([explain_empty_plan(settings, manifest, start_selection(candidates), None)])
+    builder = RequestBuilder(settings, manifest, date.min, RerunCommands(settings, manifest, ""))
+    selected = select_by_groups(candidates, settings, manifest).candidates
+    counts = [
+        len(_deduplicate(_enforce_limits(chain.from_iterable(map(builder.build, items))))[0])
+        for items in (candidates, selected)
+    ]
+    return counts[0], counts[0] - counts[1]
+
+
+def _find_changes(selection: Selection, settings: Settings, context: PlanContext) -> ChangeFilter | None:
+    """Return the changed files, or None if no selected entry depends on them."""
+    if not context.find_changes or context.failed_runs:
+        return None
+    if all(candidate.change_patterns is None for candidate in select_only(selection, settings.only).candidates):
+        return None
+    return context.find_changes()
+
+
+def _full_run_notes(changes: ChangeFilter | None) -> list[str]:
+    reason = changes.summary.full_run_reason if changes else None
+    return [] if reason is None else [f"Entries with `when` run for any change: {reason}"]
+
+
+def _explain_exceeded_limit(settings: Settings, limit: int, count: int) -> str:
+    spelling = settings.spelling_of("max-runs")
+    return f"{spelling}: {pluralize(count, 'run')} in the plan, {limit:,} allowed. Select fewer, or raise the limit."
 
 
 def select_shard(requests: list[RunRequest], shard: Shard) -> tuple[list[RunRequest], str]:
@@ -137,7 +281,13 @@ def _ineffective_option_notes(settings: Settings, requests: list[RunRequest]) ->
     return [f"{settings.spelling_of(name)} has no effect without folders and tags." for name in names]
 
 
-def _enforce_limits(runs: Iterable[RunRequest]) -> tuple[list[RunRequest], list[str]]:
+def _enforce_limits(runs: Iterable[RunRequest]) -> list[RunRequest]:
+    """Return the runs.
+
+    Raises:
+        InputError: The plan has too many runs or variables.
+
+    """
     # We stop at the limit before the runs fill the memory, because a short manifest can expand to millions of runs.
     requests: list[RunRequest] = []
     variable_count = 0
@@ -145,170 +295,17 @@ def _enforce_limits(runs: Iterable[RunRequest]) -> tuple[list[RunRequest], list[
         requests.append(request)
         variable_count += len(request.variables)
         if len(requests) > MAX_RUNS:
-            return requests, [f"More than {MAX_RUNS:,} runs in the plan. Split the plan into several steps."]
+            raise InputError([f"More than {MAX_RUNS:,} runs in the plan. Split the plan into several steps."])
         if variable_count > MAX_VARIABLES:
-            return requests, [f"More than {MAX_VARIABLES:,} variables in all runs. Split the plan into several steps."]
-    return requests, []
+            raise InputError([f"More than {MAX_VARIABLES:,} variables in all runs. Split the plan into several steps."])
+    return requests
 
 
-def _find_group_errors(settings: Settings, manifest: Manifest | None) -> list[str]:
-    """Return the errors of the option `groups`.
+def _deduplicate(requests: Sequence[RunRequest]) -> tuple[list[RunRequest], list[str]]:
+    """Return the first of equal runs, and notes about the others.
 
-    Errors are unknown names, and `none` if it is combined with other groups.
+    A run stays in quarantine only if all equal ones are in quarantine.
     """
-    option = settings.spelling_of("groups")
-    entries = manifest.entries if manifest else []
-    known_groups = (
-        {group for _, values in manifest.with_group_values(entries) for group in values} if manifest else set()
-    )
-    # Groups without interpolation. A suggestion must not show a value of the environment, or that one is similar.
-    public_groups = {group for entry in entries for group in entry.groups}
-    errors = []
-    if NO_GROUPS in settings.groups and not settings.selects_nothing:
-        errors.append(f"{option}: '{NO_GROUPS}' selects nothing. Remove '{NO_GROUPS}' or the other groups.")
-    for group in settings.groups:
-        if group == NO_GROUPS or group in known_groups:
-            continue
-        suggestion = _suggest_group(group, public_groups)
-        if suggestion is not None:
-            message = f"unknown group: {quote_name(group)}. Did you mean '{sanitize_line(suggestion, 60)}'?"
-        elif not manifest:
-            message = f"group {quote_name(group)} needs a manifest. Set manifest, or remove the group."
-        elif not public_groups:
-            message = f"unknown group: {quote_name(group)}. No entry of the manifest has `groups`."
-        else:
-            message = f"unknown group: {quote_name(group)}. Known groups: {_format_names(public_groups)}."
-        errors.append(f"{option}: {message}")
-    return errors
-
-
-def _suggest_group(group: str, known: set[str]) -> str | None:
-    """Return the group that is probably meant, or None."""
-    if group.lower().strip("\"'`") == NO_GROUPS:
-        return NO_GROUPS
-    from autonoma_ci.config.suggestions import find_closest_match
-
-    return find_closest_match(group, known)
-
-
-def _format_names(names: set[str]) -> str:
-    return ", ".join(sanitize_line(name, 60) for name in sorted(names)[:20])
-
-
-def _empty_plan_error(settings: Settings, manifest: Manifest | None) -> Diagnostic:
-    """Return the error for an empty plan.
-
-    It names the options or the manifest without entries, and the fix.
-    """
-    set_options = [settings.spelling_of(name) for name in _ID_OPTIONS if name in settings.explicitly_set]
-    if set_options:
-        text = f"Nothing to run: {_join_with_and(set_options)} {'has' if len(set_options) == 1 else 'have'} no ids"
-        text += f", and {manifest.file or 'the manifest'} has no entries" if manifest else ""
-        return Diagnostic(f"{text}. Add an id, {_ALLOW_EMPTY_HINT}")
-    if manifest:
-        text = f"nothing to run: the manifest has no entries. Add an id below `tests:`, {_ALLOW_EMPTY_HINT}"
-        return Diagnostic(text, manifest.file, manifest.line, 1 if manifest.line else 0)
-    no_manifest = "and the working directory has no autonoma.yml"
-    if blank_options := [
-        settings.blank_options[name] for name in (*_ID_OPTIONS, "manifest") if name in settings.blank_options
-    ]:
-        verb = "is" if len(blank_options) == 1 else "are"
-        text = f"Nothing to run: {_join_with_and(blank_options)} {verb} empty, {no_manifest}"
-        return Diagnostic(f"{text}. Add ids, check the variable in the option, {_ALLOW_EMPTY_HINT}")
-    text = f"Nothing to run: no ids are given, {no_manifest}. Set {', '.join(_ID_OPTIONS)} or manifest"
-    return Diagnostic(f"{text}, {_ALLOW_EMPTY_HINT}")
-
-
-def _join_with_and(names: list[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
-def _requests_from_ids(settings: Settings, manifest: Manifest | None) -> Iterator[RunRequest]:
-    defaults = manifest.defaults if manifest else None
-    variables = {**(defaults.variables if defaults else {}), **settings.variables}
-    version = settings.application_version_id or (defaults.application_version_id if defaults else "")
-    for entry in settings.test_ids:
-        yield RunRequest(TargetKind.TEST, entry.id, entry.name, variables, version)
-    versions, run_on_latest = _select_versions(settings, manifest)
-    for kind, entries in ((TargetKind.FOLDER, settings.folder_ids), (TargetKind.TAG, settings.tag_ids)):
-        for entry in entries:
-            yield _folder_or_tag_request(kind, entry.id, entry.name, versions, run_on_latest=run_on_latest)
-
-
-def _select_versions(settings: Settings, manifest: Manifest | None) -> tuple[tuple[AppVersion, ...], bool]:
-    """Return the application versions of folders and tags.
-
-    The options have priority over the manifest.
-
-    Returns:
-        The application versions, and whether to run on the latest versions.
-
-    """
-    if not manifest or settings.run_on_latest or "application-versions" in settings.explicitly_set:
-        return settings.application_versions, settings.run_on_latest
-    versions = tuple(AppVersion(v.application_id, v.version_id) for v in manifest.application_versions)
-    # With the option `run-on-latest: false`, the versions of the manifest stay valid.
-    return versions, manifest.run_on_latest == "true" and "run-on-latest" not in settings.explicitly_set
-
-
-def _folder_or_tag_request(
-    kind: TargetKind, target_id: str, name: str, versions: tuple[AppVersion, ...], *, run_on_latest: bool
-) -> RunRequest:
-    return RunRequest(kind, target_id, name, application_versions=versions, run_on_latest=run_on_latest)
-
-
-def _requests_from_manifest(settings: Settings, manifest: Manifest, groups: set[str]) -> Iterator[RunRequest]:
-    versions, run_on_latest = _select_versions(settings, manifest)
-    for test, values in manifest.with_group_values(manifest.tests):
-        if not groups or groups.intersection(values):
-            yield from _expand_matrix(settings, manifest, test)
-    for kind, entries in ((TargetKind.FOLDER, manifest.folders), (TargetKind.TAG, manifest.tags)):
-        for entry, values in manifest.with_group_values(entries):
-            if not groups or groups.intersection(values):
-                yield _folder_or_tag_request(kind, entry.id, entry.name, versions, run_on_latest=run_on_latest)
-
-
-def _expand_matrix(settings: Settings, manifest: Manifest, test: Test) -> Iterator[RunRequest]:
-    defaults = manifest.defaults
-    variables = {**defaults.variables, **test.variables}
-    version = settings.application_version_id or test.application_version_id or defaults.application_version_id
-    # A variable of the settings replaces an axis of the matrix. Otherwise several runs would be equal.
-    axes = {name: values for name, values in test.matrix.items() if name not in settings.variables}
-    if not axes:
-        yield RunRequest(TargetKind.TEST, test.id, test.name, {**variables, **settings.variables}, version)
-        return
-    sizes = [len(values) for values in axes.values()]
-    for positions in product(*map(range, sizes)):
-        matrix_variables = {axis: axes[axis][position] for axis, position in zip(axes, positions, strict=True)}
-        request = RunRequest(
-            TargetKind.TEST, test.id, test.name, {**variables, **matrix_variables, **settings.variables}, version
-        )
-        # Reports never show values, so a combination is named by its position on each axis.
-        labels = [
-            f"{axis} {position + 1}/{size}"
-            for axis, position, size in zip(axes, positions, sizes, strict=True)
-            if size > 1
-        ]
-        matrix_place = ",".join(f"{axis}={position + 1}" for axis, position in zip(axes, positions, strict=True))
-        name = f"{request.display_name} [{', '.join(labels)}]" if labels else request.name
-        yield request._replace(name=name, matrix_place=matrix_place)
-
-
-def _number_occurrences(requests: list[RunRequest]) -> list[RunRequest]:
-    """Return the requests with numbers for those of the same key.
-
-    Such requests differ only in their variables.
-    """
-    counts: dict[object, int] = {}
-    numbered = []
-    for request in requests:
-        key = request.key
-        counts[key] = occurrence = counts.get(key, 0) + 1
-        numbered.append(request._replace(occurrence=occurrence) if occurrence > 1 else request)
-    return numbered
-
-
-def _deduplicate(requests: list[RunRequest]) -> tuple[list[RunRequest], list[str]]:
     unique: dict[object, RunRequest] = {}
     duplicate_counts: dict[tuple[TargetKind, str], int] = {}
     for request in requests:
@@ -318,6 +315,8 @@ def _deduplicate(requests: list[RunRequest]) -> tuple[list[RunRequest], list[str
         )
         if key in unique:
             duplicate_counts[request[:2]] = duplicate_counts.get(request[:2], 1) + 1
+            if not request.quarantine:
+                unique[key] = unique[key]._replace(quarantine=None)
         else:
             unique[key] = request
     notes = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from datetime import date
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -41,6 +42,9 @@ class FakeClock(Clock):
 
     def utc_iso(self) -> str:
         return "2025-01-07T09:30:00Z"
+
+    def utc_date(self) -> date:
+        return date(2025, 1, 7)
 
     def jitter(self, seconds: float) -> float:
         return seconds * self.jitter_factor

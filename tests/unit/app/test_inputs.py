@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,13 +36,14 @@ ID, SECRET = "AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET"
 VALUE = "s3cret-value-of-the-test"
 CREDENTIALS = {ID: "client-id-of-the-test", SECRET: VALUE}
 LOCAL = detect_ci({})
+TODAY = date(2026, 6, 15)
 NO_ARGUMENTS = RunArguments({}, (), ())
 PARALLEL = {"GITLAB_CI": "true", "CI_JOB_NAME": "e2e", "CI_NODE_INDEX": "2", "CI_NODE_TOTAL": "3"}
 
 
 def load_plan(folder: Path, environ: Mapping[str, str], ci: CIEnvironment = LOCAL, *variables: str) -> Inputs:
     """Return the inputs of a step with its plan."""
-    return add_plan(load_inputs(RunArguments({}, variables, ()), environ, ci), environ, str(folder), ci)
+    return add_plan(load_inputs(RunArguments({}, variables, ()), environ, ci), environ, str(folder), ci, TODAY)
 
 
 def load(environ: Mapping[str, str]) -> Settings:

@@ -183,11 +183,11 @@ def test_hint_replaces_general_advice() -> None:
     assert find_problems(parser, "x") == [f"Unexpected argument. Name the file with --output. {HELP}"]
 
 
-@pytest.mark.parametrize(("argument", "count"), [("--only", 2), ("--only=x", 2), ("--onlyy", 1), ("--other", 1)])
+@pytest.mark.parametrize(("argument", "count"), [("--file", 2), ("--file=x", 2), ("--filee", 1), ("--other", 1)])
 def test_hint_flag_adds_hint(argument: str, count: int) -> None:
     """Only the flags that are listed for the hint have it."""
     parser = make_parser()
-    parser.hint, parser.hint_flags = "Name the file with --output.", ("--only",)
+    parser.hint, parser.hint_flags = "Name the file with --output.", ("--file",)
     problems = find_problems(parser, argument)
     assert problems[1:] == ["Name the file with --output."] * (count - 1)
 

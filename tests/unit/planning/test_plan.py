@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from datetime import date, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -12,15 +14,18 @@ from hypothesis import strategies as st
 from autonoma_ci.config.parsers import NamedId, Shard
 from autonoma_ci.config.settings import Settings
 from autonoma_ci.errors import InputError
+from autonoma_ci.identity import RunKey
 from autonoma_ci.manifest.interpolation import Interpolator
 from autonoma_ci.manifest.loader import load_manifest
 from autonoma_ci.manifest.schema import Manifest
-from autonoma_ci.models import AppVersion, BuildContext, RunRequest, TargetKind
+from autonoma_ci.models import AppVersion, BuildContext, ChangeSummary, RunRequest, TargetKind
 from autonoma_ci.planning import plan
+from autonoma_ci.planning.selection import ChangeFilter, FailedRuns
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+TODAY = date(2026, 6, 15)
 SMOKE = Manifest.model_validate(
     {
         "defaults": {"application_version_id": "v0", "variables": {"ENV": "staging", "URL": "u"}},
@@ -398,9 +403,9 @@ def test_shard_note_is_one_sentence(shard: Shard, size: int, message: str) -> No
 def test_shard_auto_uses_ci_index() -> None:
     """With `shard` set to auto, the CI system's parallel index selects the runs."""
     settings = Settings(test_ids=(NamedId("x"), NamedId("y"), NamedId("z")), shard="auto")
-    built_plan = plan.build_plan(settings, None, Shard(2, 2))
+    built_plan = plan.build_plan(settings, None, plan.PlanContext(ci_shard=Shard(2, 2)))
     assert (list_ids(built_plan.requests), built_plan.notes) == (["y"], ("Shard 2/2: 1 of the plan's 3 runs.",))
-    single_shard_plan = plan.build_plan(settings, None, Shard(1, 1))
+    single_shard_plan = plan.build_plan(settings, None, plan.PlanContext(ci_shard=Shard(1, 1)))
     assert list_ids(single_shard_plan.requests) == ["x", "y", "z"]
     assert single_shard_plan.notes == ("Shard 1/1 has the whole plan: this job has no parallel jobs.",)
 
@@ -408,8 +413,10 @@ def test_shard_auto_uses_ci_index() -> None:
 def test_shard_option_overrides_ci_index() -> None:
     """An explicit shard wins, and without a shard the job starts all runs."""
     settings = Settings(test_ids=(NamedId("x"), NamedId("y")))
-    assert list_ids(plan.build_plan(settings._replace(shard=Shard(1, 2)), None, Shard(2, 2)).requests) == ["x"]
-    full_plan = plan.build_plan(settings, None, Shard(2, 2))
+    assert list_ids(
+        plan.build_plan(settings._replace(shard=Shard(1, 2)), None, plan.PlanContext(ci_shard=Shard(2, 2))).requests
+    ) == ["x"]
+    full_plan = plan.build_plan(settings, None, plan.PlanContext(ci_shard=Shard(2, 2)))
     assert (list_ids(full_plan.requests), full_plan.notes) == (["x", "y"], ())
 
 
@@ -431,3 +438,244 @@ def test_groups_none_has_no_shard_note() -> None:
     """The shard of an empty plan is of no interest."""
     settings = Settings(groups=("none",), shard=Shard(1, 2))
     assert plan.build_plan(settings, None).notes == ()
+
+
+# Selection, limit and digest
+
+TEAM = Manifest.model_validate(
+    {
+        "groups": {"nightly": {"default": "false"}},
+        "tests": [
+            {"id": "a", "name": "Alpha", "when": {"changed": ["a/**"]}},
+            {"id": "b", "name": "Beta", "groups": ["smoke"]},
+            {"id": "c", "name": "Gamma", "groups": ["nightly"], "matrix": {"L": ["1", "2"]}},
+        ],
+    }
+)
+SUMMARY = ChangeSummary("clone", "f" * 40, 3)
+
+
+def change_nothing() -> ChangeFilter:
+    return ChangeFilter(SUMMARY, lambda _: False)
+
+
+def forbid_changes() -> ChangeFilter:
+    pytest.fail("the changed files are not needed")
+
+
+def test_note_says_what_is_left_out() -> None:
+    """The plan is the rest, and the summary of the changed files is a fact of it."""
+    built_plan = plan.build_plan(Settings(), TEAM, plan.PlanContext(find_changes=change_nothing))
+    assert list_ids(built_plan.requests) == ["b"]
+    assert built_plan.notes == ("2 of 3 entries left out: 1 off by default, 1 unchanged.",)
+    assert built_plan.facts.change == SUMMARY
+
+
+def test_full_run_has_reason() -> None:
+    """A doubt about the changed files selects every entry, and a note has the reason."""
+    changes = ChangeFilter(ChangeSummary(full_run_reason="shallow clone. Set fetch-depth: 0."))
+    built_plan = plan.build_plan(Settings(), TEAM, plan.PlanContext(find_changes=lambda: changes))
+    assert list_ids(built_plan.requests) == ["a", "b"]
+    assert built_plan.notes[1] == "Entries with `when` run for any change: shallow clone. Set fetch-depth: 0."
+
+
+@pytest.mark.parametrize(
+    "settings", [Settings(only=("beta",)), Settings(groups=("smoke",)), Settings(groups=("none",))]
+)
+def test_changes_are_found_only_for_when(settings: Settings) -> None:
+    """Without a selected entry with `when`, the clone is not read."""
+    built_plan = plan.build_plan(settings, TEAM, plan.PlanContext(find_changes=forbid_changes))
+    assert built_plan.facts.change is None
+
+
+def test_unchanged_plan_is_no_error() -> None:
+    """If only `when` leaves nothing, the plan is empty with a note."""
+    built_plan = plan.build_plan(Settings(only=("alpha",)), TEAM, plan.PlanContext(find_changes=change_nothing))
+    assert built_plan.requests == ()
+    assert built_plan.notes == (
+        "3 of 3 entries left out: 1 off by default, 1 unchanged, 1 by only.",
+        "Nothing to run: no selected entry depends on the changed files.",
+    )
+
+
+def test_plan_empty_without_when_is_error() -> None:
+    """Another rule that leaves nothing is an error, also beside unchanged entries."""
+    settings = Settings(exclude_groups=("smoke",), groups=("smoke",), explicitly_set=frozenset({"groups"}))
+    with pytest.raises(InputError, match=r"all entries are left out \(2 by groups, 1 excluded\)"):
+        plan.build_plan(settings, TEAM, plan.PlanContext(find_changes=change_nothing))
+
+
+def fail_runs(*keys: RunKey, passed: tuple[RunKey, ...] = (), shard: str = "") -> plan.PlanContext:
+    failed_runs = FailedRuns("r.json", frozenset(passed), frozenset(keys), shard)
+    return plan.PlanContext(find_changes=forbid_changes, failed_runs=failed_runs)
+
+
+ALPHA, BETA, GAMMA_1, GAMMA_2 = (
+    *(RunKey("test", "a"), RunKey("test", "b")),
+    *(RunKey("test", "c", "L=1"), RunKey("test", "c", "L=2")),
+)
+
+
+def test_failed_runs_ignore_groups_and_changes() -> None:
+    """Every run without a pass is selected, and no other one."""
+    context = fail_runs(ALPHA, GAMMA_2, passed=(BETA, GAMMA_1))
+    built_plan = plan.build_plan(Settings(groups=("smoke",), exclude_groups=("nightly",)), TEAM, context)
+    assert [request.key for request in built_plan.requests] == [ALPHA, GAMMA_2]
+    assert built_plan.notes == ("1 of 3 entries left out: 1 passed before.",)
+
+
+def test_only_filters_failed_runs() -> None:
+    """Entries of default-off groups can be named."""
+    context = fail_runs(ALPHA, GAMMA_2, passed=(BETA, GAMMA_1))
+    (request,) = plan.build_plan(Settings(only=("gamma",)), TEAM, context).requests
+    assert request.key == GAMMA_2
+
+
+@pytest.mark.parametrize(
+    ("context", "message"),
+    [
+        (fail_runs(ALPHA, RunKey("test", "z")), "failed-from: 1 failed run of r.json is not in the plan."),
+        (fail_runs(ALPHA._replace(environment="staging")), "failed-from: 1 failed run of r.json is not in the plan."),
+        (fail_runs(passed=(ALPHA,)), r"Nothing to run: all runs of r.json had passed\. Remove failed-from"),
+    ],
+)
+def test_failed_runs_of_other_plan_are_refused(context: plan.PlanContext, message: str) -> None:
+    """A run that is not in the plan can't run again, and nothing may pass for nothing."""
+    with pytest.raises(InputError, match=message):
+        plan.build_plan(Settings(), TEAM, context)
+
+
+def test_failed_runs_of_same_shard_all_run() -> None:
+    """The file has only runs of this shard, so they are not split again."""
+    context, settings = fail_runs(ALPHA, GAMMA_2, shard="2/2"), Settings(shard=Shard(2, 2))
+    built_plan = plan.build_plan(settings, TEAM, context)
+    assert [request.key for request in built_plan.requests] == [ALPHA, GAMMA_2]
+    assert built_plan.notes[-1] == "Shard 2/2: r.json has only runs of this shard, so all of them are selected."
+    whole = plan.build_plan(settings, TEAM, fail_runs(ALPHA, GAMMA_2))
+    assert [request.key for request in whole.requests] == [GAMMA_2]
+
+
+@pytest.mark.parametrize(("max_runs", "budget"), [(2, 0), (5, 3)])
+def test_max_runs_leaves_budget_for_retries(max_runs: int, budget: int) -> None:
+    """The limit minus the plan is left for retries."""
+    assert plan.build_plan(Settings(max_runs=max_runs), TEAM).retry_budget == budget
+    assert plan.build_plan(Settings(), TEAM).retry_budget is None
+
+
+def test_larger_plan_than_max_runs_is_refused() -> None:
+    """The shard is counted, because each job has a limit of its own."""
+    settings = Settings(groups=("nightly",), max_runs=1, spellings={"max-runs": "AUTONOMA_MAX_RUNS"})
+    message = "AUTONOMA_MAX_RUNS: 2 runs in the plan, 1 allowed. Select fewer, or raise the limit."
+    with pytest.raises(InputError) as caught:
+        plan.build_plan(settings, TEAM)
+    assert str(caught.value) == message
+    assert len(plan.build_plan(settings._replace(shard=Shard(1, 2)), TEAM).requests) == 1
+
+
+def build_retries(*retries: int, **options: Any) -> plan.Plan:
+    tests = [{"id": f"t{number}", "retries": count} for number, count in enumerate(retries)]
+    return plan.build_plan(Settings(wait=True, **options), Manifest.model_validate({"tests": tests}))
+
+
+@pytest.mark.parametrize(
+    ("built_plan", "ceiling"),
+    [
+        (build_retries(0, 0), ""),
+        (build_retries(2, 2, 2, 2), "At most 12 runs: 4 in the plan, with up to 2 retries each."),
+        (build_retries(1, 1), "At most 4 runs: 2 in the plan, with up to 1 retry each."),
+        (build_retries(1), "At most 2 runs: 1 in the plan, and up to 1 retry."),
+        (build_retries(2, 0, 1), "At most 6 runs: 3 in the plan, and up to 3 retries."),
+        (build_retries(2, 2, max_runs=3), "At most 3 runs: 2 in the plan, and up to 1 retry because of max-runs."),
+        (build_retries(2, max_runs=9), "At most 3 runs: 1 in the plan, and up to 2 retries."),
+        (build_retries(0, max_runs=9), "At most 1 run: 1 in the plan, without retries."),
+        (plan.Plan((), retry_budget=5), ""),
+    ],
+)
+def test_ceiling_counts_retries(built_plan: plan.Plan, ceiling: str) -> None:
+    """The line is empty without retries and limit, and the last one of a dry run."""
+    assert built_plan.ceiling == ceiling
+    assert built_plan.format_lines()[len(built_plan.requests) :] == ([ceiling] if ceiling else [])
+
+
+def test_digest_is_of_whole_plan() -> None:
+    """All shards have the same digest, and names and values have no part in it."""
+    digest = plan.build_plan(Settings(), SMOKE).facts.plan_digest
+    assert re.fullmatch("[0-9a-f]{64}", digest)
+    assert plan.build_plan(Settings(shard=Shard(2, 3)), SMOKE).facts.plan_digest == digest
+    assert plan.build_plan(Settings(variables={"URL": "x"}), SMOKE).facts.plan_digest == digest
+    assert plan.build_plan(Settings(groups=("slow",)), SMOKE).facts.plan_digest != digest
+
+
+def test_digest_depends_on_order() -> None:
+    """The same runs in another order are another plan."""
+    digests = {
+        plan.build_plan(Settings(test_ids=tuple(map(NamedId, ids))), None).facts.plan_digest for ids in ("ab", "ba")
+    }
+    assert len(digests) == 2
+
+
+def quarantine(days: int) -> dict[str, object]:
+    return {"until": date(2026, 6, 15) + timedelta(days), "reason": "slow mail"}
+
+
+@pytest.mark.parametrize(("days", "is_quarantined"), [((9, 9), True), ((9, None), False), ((None, 9), False)])
+def test_duplicate_counts_if_any_counts(days: tuple[int | None, int | None], *, is_quarantined: bool) -> None:
+    """Of equal runs, one outside of quarantine counts. Retries are those of the first."""
+    tests: list[dict[str, object]] = [
+        {"id": "t", "retries": number} | ({"quarantine": quarantine(day)} if day else {})
+        for number, day in enumerate(days, 1)
+    ]
+    manifest = Manifest.model_validate({"tests": [*tests, "other"]})
+    run = plan.build_plan(Settings(wait=True), manifest, plan.PlanContext(today=TODAY)).requests[0]
+    assert (bool(run.quarantine), run.retries) == (is_quarantined, 1)
+
+
+def test_quarantine_end_is_told() -> None:
+    """An ended quarantine is a warning, and one that ends soon is a note."""
+    tests = [{"id": "old", "quarantine": quarantine(-1)}, {"id": "soon", "quarantine": quarantine(3)}]
+    built_plan = plan.build_plan(Settings(), Manifest.model_validate({"tests": tests}), plan.PlanContext(today=TODAY))
+    assert built_plan.warnings[0].startswith("Quarantine ended, so the result counts again: 'old' (2026-06-14).")
+    assert built_plan.notes[0].startswith("Quarantine ends within 7 days: 'soon' (2026-06-18).")
+
+
+def test_quarantine_alone_is_refused_after_groups() -> None:
+    """The groups must leave a result that counts. Later rules may leave none."""
+    tests = [{"id": "q", "groups": ["web"], "quarantine": quarantine(9)}, {"id": "t", "groups": ["app"]}]
+    manifest, context = Manifest.model_validate({"tests": tests}), plan.PlanContext(today=TODAY)
+    with pytest.raises(InputError, match="no result would count"):
+        plan.build_plan(Settings(groups=("web",)), manifest, context)
+    assert list_ids(plan.build_plan(Settings(groups=("web",), allow_empty=True), manifest, context).requests) == ["q"]
+    assert list_ids(plan.build_plan(Settings(only=("q",)), manifest, context).requests) == ["q"]
+
+
+def test_url_of_environment_is_awaited() -> None:
+    """The option has priority."""
+    url = "https://preview.example.com"
+    manifest = Manifest.model_validate({"environments": {"e": {"wait_for_url": url}}, "tests": ["t"]})
+    manifest.select_environment("e")
+    assert plan.build_plan(Settings(), manifest).wait_for_url == url
+    assert plan.build_plan(Settings(wait_for_url="https://other.example.com"), manifest).wait_for_url == (
+        "https://other.example.com"
+    )
+    assert plan.build_plan(Settings(), TEAM).wait_for_url == ""
+
+
+def test_plan_line_has_environment_and_quarantine() -> None:
+    """A dry run shows which results do not count."""
+    manifest = Manifest.model_validate(
+        {"environments": {"e": {"default": "true"}}, "tests": [{"id": "t", "quarantine": quarantine(9)}, "u"]}
+    )
+    manifest.select_environment("")
+    lines = plan.build_plan(Settings(), manifest, plan.PlanContext(today=TODAY)).format_lines()
+    assert lines == [
+        "PLANNED  t  — test: environment e, in quarantine until 2026-06-24",
+        "PLANNED  u  — test: environment e",
+    ]
+
+
+def test_all_runs_of_manifest_are_counted() -> None:
+    """Runs of default-off groups are counted apart, and duplicates once."""
+    assert plan.count_runs(TEAM) == (4, 2)
+    assert plan.count_runs(Manifest(groups=TEAM.groups, tests=[*TEAM.tests, TEAM.tests[0]])) == (4, 2)
+    with pytest.raises(InputError, match="the manifest has no entries"):
+        plan.count_runs(Manifest())

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import threading
+from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
@@ -200,7 +201,7 @@ def test_repr_hides_secrets(tmp_path: Path) -> None:
 
     environ = build_environment(tmp_path, "http://127.0.0.1:9", "none")
     job_inputs = load_inputs(RunArguments({}, [], []), environ, detect_ci({}))
-    job_inputs = add_plan(job_inputs, environ, str(tmp_path), detect_ci({}))
+    job_inputs = add_plan(job_inputs, environ, str(tmp_path), detect_ci({}), date(2026, 6, 15))
     job_runtime = Runtime(environ, io.StringIO(), io.StringIO())
     run_result = RunResult(job_inputs.plan.requests[0])
     report = Report("t", BuildContext(), "cli", (run_result,))
