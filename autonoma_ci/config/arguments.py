@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from itertools import pairwise
-from typing import TYPE_CHECKING, NoReturn, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeAlias
 
 from autonoma_ci.config.options import OPTION_GROUPS, OPTIONS, Option
 from autonoma_ci.config.parsers import BOOLEAN_WORDS
@@ -51,7 +51,7 @@ class _StoreOnce(argparse.Action):
         """
         if getattr(namespace, self.dest) is not None:
             parser.error(
-                f"{option_string} is used twice. Use the option once, with commas or line breaks between the entries"
+                f"{option_string} is used twice. Use the option once, with line breaks between the entries"
             )
         setattr(namespace, self.dest, values)
 
@@ -91,6 +91,13 @@ class ArgumentParser(argparse.ArgumentParser):
 
         """
         raise HelpPrinted
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        """Return the value of an action.
+
+        argparse removes `--` from the values of a flag too, so that `--groups=--` would have a list as its value.
+        """
+        return "--" if action.option_strings and arg_strings == ["--"] else super()._get_values(action, arg_strings)
 
     def print_help(self, file: object = None) -> None:  # noqa: ARG002
         """Print the help to the parser's stream.

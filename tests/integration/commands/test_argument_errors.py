@@ -78,6 +78,6 @@ def test_repeated_list_is_refused(flag: str, tmp_path: Path) -> None:
     """Only the last one would count, and the tests of the first would not run."""
     result = invoke(tmp_path, "--dry-run", flag, "A=b", f"{flag}=c", environ=CREDENTIALS)
     assert result.code == 2
-    message = f"{flag} is used twice. Use the option once, with commas or line breaks between the entries."
+    message = f"{flag} is used twice. Use the option once, with line breaks between the entries."
     assert result.errors[0].startswith(message)
     assert "A=b" not in result.output

@@ -176,6 +176,12 @@ def test_wrong_switch_value_names_switch(argv: list[str], flag: str) -> None:
     ]
 
 
+def test_double_hyphen_is_value_of_flag() -> None:
+    """A value that consists of two hyphens stays a text."""
+    flags, variables, problems = parse_run_arguments(["--groups=--", "--wait=--", "--var=--"], io.StringIO())
+    assert (flags["groups"], flags["wait"], variables, problems) == ("--", "--", ["--"], [])
+
+
 def test_hint_replaces_general_advice() -> None:
     """The hint of the command follows the surplus argument."""
     parser = make_parser()
@@ -206,7 +212,7 @@ def test_repeated_list_is_error(flag: str, first: str) -> None:
     """A list that is given twice is an error, even if the first one is empty."""
     [problem] = find_problems(make_parser(), flag, first, f"{flag}={SECRET}")
     assert problem == (
-        f"{flag} is used twice. Use the option once, with commas or line breaks between the entries. {HELP}"
+        f"{flag} is used twice. Use the option once, with line breaks between the entries. {HELP}"
     )
 
 
