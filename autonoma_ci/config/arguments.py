@@ -50,9 +50,7 @@ class _StoreOnce(argparse.Action):
 
         """
         if getattr(namespace, self.dest) is not None:
-            parser.error(
-                f"{option_string} is used twice. Use the option once, with line breaks between the entries"
-            )
+            parser.error(f"{option_string} is used twice. Use the option once, with line breaks between the entries")
         setattr(namespace, self.dest, values)
 
 

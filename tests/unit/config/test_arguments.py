@@ -211,9 +211,7 @@ def test_run_hint_mentions_ids() -> None:
 def test_repeated_list_is_error(flag: str, first: str) -> None:
     """A list that is given twice is an error, even if the first one is empty."""
     [problem] = find_problems(make_parser(), flag, first, f"{flag}={SECRET}")
-    assert problem == (
-        f"{flag} is used twice. Use the option once, with line breaks between the entries. {HELP}"
-    )
+    assert problem == (f"{flag} is used twice. Use the option once, with line breaks between the entries. {HELP}")
 
 
 @pytest.mark.parametrize(
