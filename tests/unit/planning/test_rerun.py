@@ -31,7 +31,7 @@ def build_commands(
     """Return the command of each entry."""
     settings = Settings(**options)
     parsed = Manifest.model_validate(manifest) if manifest else None
-    if parsed:
+    if parsed and environment:
         parsed.select_environment(environment)
     commands = RerunCommands(settings, parsed, path if parsed else "")
     return [commands.build(candidate) for candidate in collect_candidates(settings, parsed)]
