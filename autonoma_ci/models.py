@@ -5,6 +5,7 @@ The records are named tuples, because importing dataclasses is slow. The fixed c
 
 from __future__ import annotations
 
+import re
 from enum import Enum, StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ CHANGE_NUMBER_RE = lazy_pattern(r"[1-9][0-9]{0,17}")
 PULL_REQUEST = "pull request"
 # Maximum length of a build fact (a name or a URL), in characters.
 MAX_FACT_CHARS = 2000
+# Maximum length of one label of a host name. Source: RFC 1035, section 2.3.4.
+MAX_LABEL_CHARS = 63
 
 
 class UntrustedSource(Enum):
@@ -72,6 +75,14 @@ class BuildContext(NamedTuple):
     # The name of the job within the build, equal in all attempts and in all builds of a pipeline. The module of each CI
     # system documents where two jobs can share a name, such as the jobs of a matrix on GitHub.
     job_name: str = ""
+
+    @property
+    def branch_slug(self) -> str:
+        """The branch as a label of a host name, such as `feature-cart` for `feature/Cart`.
+
+        It equals `CI_COMMIT_REF_SLUG` of GitLab (https://docs.gitlab.com/ci/variables/predefined_variables/).
+        """
+        return re.sub("[^A-Za-z0-9]", "-", self.branch).lower()[:MAX_LABEL_CHARS].strip("-")
 
 
 class BuildIdRules(NamedTuple):

@@ -98,6 +98,7 @@ def load_manifest(
     environ: Mapping[str, str],
     context: BuildContext,
     settings: Settings,
+    today: date,
     *,
     validate_only: bool = False,
 ) -> Manifest:
@@ -109,8 +110,10 @@ def load_manifest(
         environ: The environment, which `${NAME}` reads.
         context: The build, which `${ci.…}` reads.
         settings: `allow_env` lists the names that may be read. Values with credentials are never read, and no id may
-            contain a value of `variables`.
-        validate_only: Whether an unknown build fact is no error, as for the command `validate`.
+            contain a value of `variables`. `environment` selects one of the manifest's environments.
+        today: The current date in UTC.
+        validate_only: Whether an unknown build fact is no error, and all environments are checked, as for the command
+            `validate`.
 
     Raises:
         InputError: With every error of the manifest.
@@ -120,9 +123,8 @@ def load_manifest(
     from autonoma_ci.manifest.loader import load_manifest
 
     _log.debug("Manifest: %s", path)
-    manifest = load_manifest(path, folder, build_interpolator(environ, context, settings, validate_only=validate_only))
-    manifest.select_environment(settings.environment)
-    return manifest
+    interpolator = build_interpolator(environ, context, settings, validate_only=validate_only)
+    return load_manifest(path, folder, interpolator, today)
 
 
 def build_interpolator(
@@ -137,7 +139,14 @@ def build_interpolator(
     credentials = settings.redactors.of_recognizable
     variables = HiddenValues(settings.variables.values())
     return Interpolator(
-        environ, context, detection.all_secret_variables(), validate_only, settings.allow_env, credentials, variables
+        environ,
+        context,
+        detection.all_secret_variables(),
+        validate_only,
+        settings.allow_env,
+        credentials,
+        variables,
+        settings.environment,
     )
 
 
@@ -264,7 +273,7 @@ def add_plan(inputs: Inputs, environ: Mapping[str, str], folder: str, ci: CIEnvi
     if warning:
         inputs = inputs._replace(warnings=(*inputs.warnings, warning))
     try:
-        manifest = load_manifest(path, folder, environ, ci.build_context, settings) if path else None
+        manifest = load_manifest(path, folder, environ, ci.build_context, settings, today) if path else None
         # After another error, an empty plan can follow from it. So it is no error of its own.
         allow_empty = settings.allow_empty or bool(inputs.errors or inputs.skip_reason)
         shard = ci.ci_system.detect_shard(environ)

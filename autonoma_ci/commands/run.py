@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.app.inputs import Inputs, RunArguments, add_failed_runs, add_plan, detect_ci, load_inputs
 from autonoma_ci.app.job_step import NO_PREVIOUS_RUNS, JobStep, PreviousRuns, ValuesToRedact, collect_secret_values
+from autonoma_ci.config.parsers import quote_name
 from autonoma_ci.errors import Cancelled, Diagnostic, InputError
 from autonoma_ci.models import ExitReason, RunResult, RunState
 from autonoma_ci.redaction.redactor import Redactor
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from autonoma_ci.app.runtime import Runtime
     from autonoma_ci.config.settings import Settings
     from autonoma_ci.redaction.redactor import Secret
-
-_NOT_UP = "Check wait-for-url and its deployment, or increase wait-for-url-timeout."
 
 
 def main(argv: Sequence[str], runtime: Runtime) -> int:
@@ -120,25 +119,34 @@ def _wait_for_deployment(inputs: Inputs, step: JobStep) -> list[RunResult] | Non
     """Wait for the URL under test.
 
     Returns:
-        None if the URL responds or the option is not set. Otherwise all runs, which are not started.
+        None if the URL responds or there is none to wait for. Otherwise all runs, which are not started.
 
     """
     settings, requests = inputs.settings, inputs.plan.requests
-    if not settings.wait_for_url or not requests:
+    url = settings.wait_for_url or inputs.plan.wait_for_url
+    if not url or not requests:
         return None
-    # Loaded only where the option is set.
+    # Loaded only if there is a URL.
     from autonoma_ci.net.wait_for_url import wait_for_url
 
     clock, limit = step.runtime.clock, settings.wait_for_url_timeout
     redact = Redactor([*settings.secrets, *_collect_values(inputs)])
-    unready = wait_for_url(settings.wait_for_url, limit, clock.monotonic, clock.sleep, step.log.info, redact)
+    # The facts in a URL of the manifest can be of an unknown author, such as a branch name.
+    is_of_manifest = not settings.wait_for_url
+    unready = wait_for_url(
+        url, limit, clock.monotonic, clock.sleep, step.log.info, redact, same_host_only=is_of_manifest
+    )
     if not unready:
         return None
     # The URL is the user's own text, so it can contain a credential.
     why, hint = map(step.redact, unready)
-    message, suggestion = f"not sent: {why}", hint or _NOT_UP
+    source = settings.spelling_of("wait-for-url")
+    if is_of_manifest:
+        source = f"wait_for_url of the environment {quote_name(step.redact(requests[0].environment))}"
+    hint = hint or f"Check {source} and its deployment, or increase {settings.spelling_of('wait-for-url-timeout')}."
+    message = f"not sent: {why}"
     return [
-        RunResult(request, RunState.NOT_STARTED, ExitReason.API, message=message, suggestion=suggestion)
+        RunResult(request, RunState.NOT_STARTED, ExitReason.API, message=message, suggestion=hint)
         for request in requests
     ]
 

@@ -56,7 +56,13 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
     settings = secret_settings._replace(allow_env=option_settings.allow_env)
     try:
         manifest = load_manifest(
-            path, runtime.working_directory, runtime.environ, ci.build_context, settings, validate_only=True
+            path,
+            runtime.working_directory,
+            runtime.environ,
+            ci.build_context,
+            settings,
+            runtime.clock.utc_date(),
+            validate_only=True,
         )
         run_count, off_count = count_runs(manifest)
     except InputError as error:

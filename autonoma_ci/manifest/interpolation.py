@@ -8,7 +8,9 @@
 
 A default may contain all of these again, such as ${NAME:-${OTHER:-text}}. A credential is never inserted.
 
-Names and groups of entries keep `${NAME}`, because reports show names and groups, and must not show the value.
+Names, groups and other shown texts of entries keep `${NAME}`, because reports must not show the value. Patterns and
+dates are literal. Of the environments, only the selected one is interpolated, because a fact of another one can be
+unknown in this job.
 """
 
 from __future__ import annotations
@@ -24,11 +26,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from autonoma_ci.config.options import BUILD_FACT_OPTIONS, OPTIONS
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.manifest.references import Reference, iter_reference_names, parse_references
+from autonoma_ci.manifest.url_values import UrlPart, find_host_error, find_stated_url_error, find_url_error, is_web_url
 from autonoma_ci.redaction.redactor import MIN_RECOGNIZABLE_LENGTH, NO_SECRETS, Redactor
 from autonoma_ci.yaml_subset.document import LimitExceededError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from autonoma_ci.manifest.references import Piece
     from autonoma_ci.models import BuildContext
@@ -39,11 +42,14 @@ if TYPE_CHECKING:
 CI_FIELDS = {
     "sha": "sha",
     "branch": "branch",
+    "branch_slug": "branch_slug",
     "change": "change_number",
     "repository": "repository",
     "build_url": "build_url",
     "deployment_url": "deployment_url",
 }
+# The options that set facts, by the fields in `BuildContext`.
+_FACT_OPTIONS = {**BUILD_FACT_OPTIONS, "branch_slug": BUILD_FACT_OPTIONS["branch"]}
 _ONLY_FACTS_RE = re.compile(r"(?:\$\{ci\.[^{}]*\})+")
 _CREDENTIAL_NAMES = tuple(name for option in OPTIONS if option.is_credential for name in option.all_env_names)
 # The environment variables of options begin with one of these. The option `variables` contains values.
@@ -55,6 +61,8 @@ _API_ONLY_KEYS = frozenset({"variables", "matrix"})
 # Replaces a reference with an error. It is a valid id, so that one mistake is reported once.
 _PLACEHOLDER_ID = "x"
 _ENTRY_LISTS = frozenset({"tests", "folders", "tags"})
+# The mappings whose keys are names.
+_NAMES_AT_TOP = (("groups",), ("environments",))
 # Far beyond any real manifest. Without limits, a few hostile lines could expand to gigabytes.
 MAX_VALUE_PARTS = 100_000
 MAX_TEXT_CHARS = 16 * 1024 * 1024
@@ -64,13 +72,27 @@ class _TextUse(Enum):
     """How autonoma-ci uses a text of the manifest."""
 
     SENT = "sent to the API, never shown"
-    NAME = "shown as the name of an entry"
+    NAME = "shown as a text about an entry, such as its name"
     GROUP = "compared with the option groups, and shown"
     SHOWN = "shown, such as an id"
+    PATTERN = "compared with paths, without interpolation"
+    DATE = "a date, without interpolation"
+    URL = "requested before the first run, with build facts only"
 
 
 # The use of texts below these keys of an entry.
-_USES_IN_ENTRY = {"name": _TextUse.NAME, "groups": _TextUse.GROUP}
+_USES_IN_ENTRY = {
+    "name": _TextUse.NAME,
+    "groups": _TextUse.GROUP,
+    "owner": _TextUse.NAME,
+    "when": _TextUse.PATTERN,
+    "quarantine": _TextUse.NAME,
+}
+
+
+_LITERAL_USES = frozenset({_TextUse.PATTERN, _TextUse.DATE})
+# Uses whose texts can be a URL.
+_VALUE_USES = frozenset({_TextUse.SENT, _TextUse.URL})
 
 
 class InterpolatedDocument(NamedTuple):
@@ -123,6 +145,8 @@ class Interpolator:
     credentials: Redactor = NO_SECRETS
     # The values of the option `variables`. A shown text must not contain one.
     variables: HiddenValues = NO_HIDDEN_VALUES
+    # The option `environment`. Empty selects the environment with `default: true`.
+    environment: str = ""
     # The reason why a name must not be read, or None, by name and by whether its value would be shown.
     _refusals: dict[tuple[str, bool], str | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -145,7 +169,7 @@ class Interpolator:
         A default of the manifest does not count. The name of a fact begins with `ci.`, such as `ci.sha`.
         """
         if name.startswith("ci."):
-            return bool(getattr(self.context, CI_FIELDS.get(name.removeprefix("ci."), ""), ""))
+            return bool(self._get_fact(name.removeprefix("ci.")))
         return bool(self.environ.get(name))
 
     def resolve(self, reference: Reference, *, shown: bool) -> tuple[str | None, str | None]:
@@ -192,12 +216,18 @@ class Interpolator:
             suggestion = find_closest_match(name, tuple(CI_FIELDS))
             hint = f"Did you mean '${{ci.{suggestion}}}'?" if suggestion else f"Use one of: {', '.join(CI_FIELDS)}."
             return None, f"unknown build fact: '${{ci.{sanitize_line(name, 40)}}}'. {hint}"
-        value = str(getattr(self.context, CI_FIELDS[name]))
+        value = self._get_fact(name)
         if value or self.validate_only:
             return value or "unknown", None
-        option = BUILD_FACT_OPTIONS.get(CI_FIELDS[name])
+        option = _FACT_OPTIONS.get(CI_FIELDS[name])
         advice = f"Set the option {option}" if option else "Run in a CI system"
         return None, f"${{ci.{name}}} is unknown in this job. {advice}, or write ${{ci.{name}:-default}}."
+
+    def _get_fact(self, name: str) -> str:
+        """Return a build fact, or an empty text if it is unknown."""
+        if name == "branch_slug":
+            return self.context.branch_slug
+        return str(getattr(self.context, CI_FIELDS.get(name, ""), ""))
 
     def _get_refusal(self, name: str, *, shown: bool) -> str | None:
         # Cached, because a manifest can name one variable thousands of times, and its value can be long.
@@ -248,6 +278,7 @@ class _Substitution:
         # Cached, because many aliases can share one text.
         self._substituted: dict[tuple[str, _TextUse], tuple[str, str]] = {}
         self._part_count = self._char_count = 0
+        self._selected_environment = find_selected_environment(document.tree, interpolator.environment)
 
     def build_result(self) -> InterpolatedDocument:
         """Return the sources and original texts of the document."""
@@ -273,22 +304,88 @@ class _Substitution:
             LimitExceededError: The document has too many references or too much text.
         """
         if isinstance(tree, str):
+            if use in _LITERAL_USES:
+                return self._check_literal(tree, path, use)
+            if use is _TextUse.URL:
+                return self._substitute_url(tree, path)
             if "$" in tree:
                 return self._substitute_text(tree, path, use)
             if use is _TextUse.SENT:
                 self._other_values.add(tree)
             return tree
         if isinstance(tree, dict):
-            return {key: self.walk(value, (*path, key), _get_use_below(path, key, use)) for key, value in tree.items()}
+            return {key: self._walk_value(value, path, key, use) for key, value in tree.items()}
         if isinstance(tree, list):
             return [self.walk(value, (*path, i), use) for i, value in enumerate(tree)]
         return None
+
+    def _walk_value(self, value: YamlValue, path: KeyPath, key: str, use: _TextUse) -> YamlValue:
+        if path == ("environments",) and not self._interpolator.validate_only and key != self._selected_environment:
+            self._check_references(value, (*path, key))
+            return value
+        return self.walk(value, (*path, key), _get_use_below(path, key, use))
+
+    def _check_references(self, tree: YamlValue, path: KeyPath) -> None:
+        """Add an error for each invalid reference in an environment that is not selected."""
+        if isinstance(tree, dict):
+            for key, value in tree.items():
+                self._check_references(value, (*path, key))
+        elif isinstance(tree, str) and not (path[2:] == ("wait_for_url",) and self._add_url_error(tree, path)):
+            for reference in parse_references(tree) if "$" in tree else ():
+                if isinstance(reference, Reference) and reference.error is not None:
+                    self._document.add_error(path, self._format_reference_error(reference, _TextUse.SENT))
+
+    def _check_literal(self, text: str, path: KeyPath, use: _TextUse) -> str:
+        """Return a text without interpolation."""
+        if use is _TextUse.PATTERN and "${" in text:
+            quoted = f"'{sanitize_line(text, 60)}'"
+            self._document.add_error(path, f"${{…}} is not replaced in patterns: {quoted}. Write the path itself.")
+            return _PLACEHOLDER_ID
+        return text
+
+    def _add_url_error(self, text: str, path: KeyPath) -> bool:
+        """Add the error of a `wait_for_url` before interpolation.
+
+        Returns:
+            Whether it has one. Invalid references are not checked here.
+        """
+        pieces = parse_references(text)
+        names = sorted({name for name in iter_reference_names(pieces) if not name.startswith("ci.")})
+        if names:
+            reference = _format_reference(names[0])
+            reason: str | None = f"{reference} is not allowed in 'wait_for_url'. Use facts such as ${{ci.change}}."
+        elif any(isinstance(piece, Reference) and piece.error is not None for piece in pieces):
+            return False
+        else:
+            reason = find_stated_url_error(pieces)
+        if reason is not None:
+            self._document.add_error(path, reason)
+        return reason is not None
+
+    def _substitute_url(self, text: str, path: KeyPath) -> str:
+        """Return a `wait_for_url` with its facts."""
+        if self._add_url_error(text, path):
+            return ""
+        if "$" not in text:
+            return text
+        previous_error_count = len(self._document.errors)
+        url = self._substitute_text(text, path, _TextUse.URL)
+        if len(self._document.errors) > previous_error_count:
+            return ""
+        # In the command `validate`, a fact can be unknown.
+        if not self._interpolator.validate_only and (reason := find_url_error(url)) is not None:
+            self._document.add_error(path, reason)
+            return ""
+        return url
 
     def _substitute_text(self, text: str, path: KeyPath, use: _TextUse) -> str:
         self._texts[path] = text
         if (text, use) not in self._substituted:
             previous_error_count = len(self._document.errors)
-            result = self._substitute(text, path, use)
+            pieces = parse_references(text)
+            result = self._substitute_pieces(pieces, path, use)
+            if use in _VALUE_USES and len(self._document.errors) == previous_error_count:
+                self._check_host(pieces, result[0], path)
             if len(self._document.errors) > previous_error_count:
                 return result[0]
             self._substituted[text, use] = result
@@ -305,9 +402,22 @@ class _Substitution:
         names = [piece.name for piece in parse_references(text) if isinstance(piece, Reference)]
         return all(map(self._interpolator.is_set, names))
 
-    def _substitute(self, text: str, path: KeyPath, use: _TextUse) -> tuple[str, str]:
-        """Return the text with values, and the text for reports."""
-        return self._substitute_pieces(parse_references(text), path, use)
+    def _check_host(self, pieces: Sequence[Piece], value: str, path: KeyPath) -> None:
+        """Add an error if a build fact changes the host of a URL outside of its own label."""
+        if is_web_url(value) and (reason := find_host_error(list(self._iter_parts(pieces)))) is not None:
+            self._document.add_error(path, reason)
+
+    def _iter_parts(self, pieces: Sequence[Piece]) -> Iterator[UrlPart]:
+        """Yield the parts of a text that had no errors."""
+        for piece in pieces:
+            if isinstance(piece, str):
+                yield UrlPart(piece)
+                continue
+            value, _ = self._interpolator.resolve(piece, shown=False)
+            if value is None:
+                yield from self._iter_parts(piece.default)
+            else:
+                yield UrlPart(value, piece.name if piece.name.startswith("ci.") else "")
 
     def _substitute_pieces(self, pieces: Sequence[Piece], path: KeyPath, use: _TextUse) -> tuple[str, str]:
         # A piece `$` comes from `$$`.
@@ -361,10 +471,37 @@ def _get_use_below(path: KeyPath, key: str, use: _TextUse) -> _TextUse:
         key: The key.
         use: The use of the mapping.
     """
+    if path in _NAMES_AT_TOP:
+        # The key is the name of a group or of an environment.
+        return use
     if key in _API_ONLY_KEYS or use is _TextUse.SENT:
         return _TextUse.SENT
-    is_entry = len(path) == 2 and path[0] in _ENTRY_LISTS
-    return _USES_IN_ENTRY.get(key, use) if is_entry else use
+    if not path:
+        return _TextUse.PATTERN if key == "always" else use
+    if path[0] == "environments" and len(path) == 2:
+        return _TextUse.URL if key == "wait_for_url" else use
+    if path[0] not in _ENTRY_LISTS:
+        return use
+    if len(path) == 3 and path[2] == "quarantine" and key == "until":
+        return _TextUse.DATE
+    return _USES_IN_ENTRY.get(key, use) if len(path) == 2 else use
+
+
+def find_selected_environment(tree: YamlValue, name: str) -> str:
+    """Return the name of the environment that applies, or an empty text.
+
+    Args:
+        tree: The tree of the manifest. It can be invalid.
+        name: The option `environment`, or an empty text.
+    """
+    if name or not isinstance(tree, dict) or not isinstance(environments := tree.get("environments"), dict):
+        return name
+    defaults = (
+        key
+        for key, settings in environments.items()
+        if isinstance(settings, dict) and settings.get("default") == "true"
+    )
+    return next(defaults, "")
 
 
 def find_reference_names(text: str) -> frozenset[str]:

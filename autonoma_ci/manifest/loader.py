@@ -14,34 +14,56 @@ from autonoma_ci.config.settings import NO_GROUPS
 from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.fs.files import NotRegularFileError, escapes_via_symlink, os_error_reason, read_head
+from autonoma_ci.manifest.interpolation import find_selected_environment
 from autonoma_ci.manifest.keys import ENTRY_KEYS, expand_short_forms, explain_unknown_key
-from autonoma_ci.manifest.schema import MAX_MATRIX_COMBINATIONS, Folder, Manifest, Tag, Test
+from autonoma_ci.manifest.schema import MAX_MATRIX_COMBINATIONS, MAX_RETRIES, Folder, Manifest, Tag, Test
 from autonoma_ci.yaml_subset import parser
 from autonoma_ci.yaml_subset.document import Document, KeyPath, LimitExceededError, YamlValue, explain_non_string
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from autonoma_ci.manifest.interpolation import Interpolator
 
 # Messages for the keys that allow a few words only.
 _LITERAL_MESSAGES = {
     "version": "unsupported manifest version. Write `version: 1`.",
     "run_on_latest": "invalid value of 'run_on_latest'. Use true or false.",
+    "default": "invalid value of 'default'. Use true or false.",
 }
+# The value of a key that has an own form.
+_VALUE_FORMS = {
+    "retries": f"a whole number from 0 to {MAX_RETRIES}",
+    "run_timeout": "a duration such as 10m",
+}
+# Keys whose errors do not name them.
+_KEYS_IN_MESSAGES = frozenset({*_VALUE_FORMS, "until"})
+_MAPPING_FORMS = {
+    "when": "`when: { changed: [PATTERN] }`",
+    "quarantine": "`quarantine: { until: YYYY-MM-DD, reason: TEXT }`",
+    "groups": "`groups: { NAME: { default: false } }`",
+    "environments": "`environments: { NAME: { variables: { … } } }`",
+}
+# The settings of one name, by the key at the top of the manifest.
+_SETTINGS_FORMS = {"groups": "`{ default: false }`", "environments": "`{ variables: { … } }`"}
 # The byte order marks that text editors write at the beginning of UTF-16.
 _UTF_16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # Keys whose value is an id.
 _ID_KEYS = frozenset({"id", "application_version_id", "application_id", "version_id"})
+# The types of pydantic's errors for a value that is no mapping.
+_MAPPING_ERRORS = frozenset({"dict_type", "model_type", "model_attributes_type"})
 _LIST_ADVICE = "Begin each entry with `- `."
 _EMPTY_ADVICE = "Start with `tests:` and a list of ids below it."
 
 
-def load_manifest(path: str, directory: str, interpolation: Interpolator) -> Manifest:
+def load_manifest(path: str, directory: str, interpolation: Interpolator, today: date) -> Manifest:
     """Read a manifest and replace its `${...}`.
 
     Args:
         path: The path of the file.
         directory: The directory that the path is relative to.
-        interpolation: Replaces `${...}`.
+        interpolation: Replaces `${...}`, and names the environment.
+        today: The current date in UTC, which limits quarantines.
 
     Raises:
         InputError: The manifest can't be read or is invalid. It contains every error with its position.
@@ -59,13 +81,16 @@ def load_manifest(path: str, directory: str, interpolation: Interpolator) -> Man
     manifest = None
     with suppress(LimitExceededError):
         interpolated = interpolation.apply(document)
-        manifest = _validate(document, interpolated.texts)
+        manifest = _validate(document, interpolated.texts, today)
         if manifest:
             _set_group_values(manifest, interpolated.groups)
             _set_stated_values(manifest, interpolated.texts)
+            manifest.select_environment(find_selected_environment(document.tree, interpolation.environment))
             manifest.set_value_sources(interpolated.environment_texts, interpolated.fact_values)
             manifest.set_location(file, document.find_position(("tests",))[0] if has_tests else 1)
             _check_group_names(document, manifest)
+            _check_unused_groups(document, manifest)
+            _check_default_environments(document, manifest)
             _check_variables(document, manifest)
             if manifest.application_versions and manifest.run_on_latest == "true":
                 document.add_error(
@@ -130,9 +155,9 @@ def _suggest_path(path: str, full_path: FilePath) -> str:
     return "Check the path, which is relative to the working directory."
 
 
-def _validate(document: Document, texts: dict[KeyPath, str]) -> Manifest | None:
+def _validate(document: Document, texts: dict[KeyPath, str], today: date) -> Manifest | None:
     try:
-        return Manifest.model_validate(document.tree)
+        return Manifest.model_validate(document.tree, context={"today": today})
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_input=False, include_context=True):
             path: KeyPath = tuple(detail["loc"])
@@ -184,6 +209,39 @@ def _check_group_names(document: Document, manifest: Manifest) -> None:
                     reason = f"invalid group name: '{NO_GROUPS}', which selects nothing. Use another name."
                     document.add_error((kind, index, "groups", group_index), reason)
 
+    if NO_GROUPS in manifest.groups:
+        reason = f"invalid group name: '{NO_GROUPS}', which selects nothing. Use another name."
+        document.add_error(("groups", NO_GROUPS), reason)
+
+
+def _check_unused_groups(document: Document, manifest: Manifest) -> None:
+    """Add an error for each declared group that looks like a misspelled one.
+
+    Without an entry, a declared group has no effect. So this is no error of its own.
+    """
+    if not manifest.groups:
+        return
+    used = {group for _, groups in manifest.with_group_values(manifest.entries) for group in groups}
+    # Groups without interpolation, because a suggestion must not show a value.
+    undeclared = {group for entry in manifest.entries for group in entry.groups} - manifest.groups.keys()
+    if not undeclared or not (unused := manifest.groups.keys() - used):
+        return
+    from autonoma_ci.config.suggestions import find_closest_match
+
+    for name in unused:
+        if suggestion := find_closest_match(name, undeclared):
+            message = f"no entry is in the group {quote_name(name)}. Did you mean {quote_name(suggestion)}?"
+            document.add_error(("groups", name), message)
+
+
+def _check_default_environments(document: Document, manifest: Manifest) -> None:
+    """Add an error for each further environment that is the default one."""
+    defaults = [name for name, environment in manifest.environments.items() if environment.default == "true"]
+    for name in defaults[1:]:
+        first = f"{quote_name(defaults[0])} on line {document.find_position(('environments', defaults[0]))[0]}"
+        message = f"second default environment: {quote_name(name)}, after {first}. Keep one `default: true`."
+        document.add_error(("environments", name), message)
+
 
 def _get_value(root: YamlValue, path: KeyPath) -> YamlValue:
     for key in path:
@@ -212,6 +270,8 @@ def _format_validation_error(document: Document, path: KeyPath, detail: Any, tex
         return f"missing key: '{key}'. Add it."
     if kind == "literal_error":
         return _LITERAL_MESSAGES[key]
+    if kind == "value_error":
+        return _format_value_error(key, str(detail["ctx"]["error"]), text)
     if kind == "string_pattern_mismatch":
         if text is not None:
             return f"invalid id: the value of '{sanitize_line(text, 60)}'. Use letters, digits, - and _."
@@ -219,9 +279,27 @@ def _format_validation_error(document: Document, path: KeyPath, detail: Any, tex
     return _format_type_error(path, key, kind, value)
 
 
+def _format_value_error(key: str, reason: str, text: str | None) -> str:
+    """Return the message for the error of a validator of the schema.
+
+    Args:
+        key: The last part of the error's path.
+        reason: The error.
+        text: The value before interpolation, or None if it has no `${...}`.
+    """
+    if text is not None and key in _VALUE_FORMS:
+        return f"'{key}': invalid value of '{sanitize_line(text, 60)}'. Use {_VALUE_FORMS[key]}."
+    if reason.startswith(("has ", "is ")):
+        return f"'{key}' {reason}"
+    # The message of a pattern or of a name is complete.
+    return f"'{key}': {reason}" if key in _KEYS_IN_MESSAGES else reason
+
+
 def _format_type_error(path: KeyPath, key: str, kind: str, value: YamlValue) -> str:
     """Return the message for a value of a wrong type."""
-    subject = f"'{sanitize_line(key, 60)}'" if isinstance(path[-1], str) else "the entry"
+    if key == "[key]":
+        return f"the name {quote_name(str(path[-2]))} is empty or too long. Use a short name."
+    subject = quote_name(key) if isinstance(path[-1], str) else "the entry"
     if value is None and key in _ID_KEYS:
         return f"{subject} has no value. Add an id."
     if kind in {"string_type", "string_too_short", "string_too_long"}:
@@ -232,11 +310,20 @@ def _format_type_error(path: KeyPath, key: str, kind: str, value: YamlValue) -> 
         )
     if kind == "too_short":
         return f"{subject} is empty. List at least one value."
+    if kind in _MAPPING_ERRORS and (form := _find_mapping_form(path, key)):
+        return f"{subject} must be a mapping. Write {form}."
     if kind == "list_type":
         return f"{subject} must be a list. {_suggest_list_form(key, value)}"
     if value is None:
         return f"{subject} is empty. Write an id, or remove it."
     return f"{subject} must be a mapping. Write `key: value` lines below it."
+
+
+def _find_mapping_form(path: KeyPath, key: str) -> str | None:
+    """Return the form of a value that must be a mapping, or None without an own form."""
+    if len(path) == 2 and path[0] in _SETTINGS_FORMS:
+        return _SETTINGS_FORMS[str(path[0])]
+    return _MAPPING_FORMS.get(key)
 
 
 def _suggest_list_form(key: str, value: YamlValue) -> str:
@@ -253,6 +340,8 @@ def _suggest_list_form(key: str, value: YamlValue) -> str:
 def _check_variables(document: Document, manifest: Manifest) -> None:
     checked: set[tuple[str, str]] = set()
     _check_variables_at(document, ("defaults", "variables"), manifest.defaults.variables, checked)
+    for name, environment in manifest.environments.items():
+        _check_variables_at(document, ("environments", name, "variables"), environment.variables, checked)
     for index, test in enumerate(manifest.tests):
         _check_variables_at(document, ("tests", index, "variables"), test.variables, checked)
         for name, values in test.matrix.items():

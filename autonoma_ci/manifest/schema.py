@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import date  # noqa: TC003 - pydantic reads the annotation
+import re
+from datetime import date, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     PrivateAttr,
     StringConstraints,
+    ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
 
-from autonoma_ci.config.parsers import parse_duration
+from autonoma_ci.config.parsers import parse_duration, parse_int, quote_name
 from autonoma_ci.config.settings import NO_GROUPS
-from autonoma_ci.yaml_subset.document import YamlValue  # noqa: TC001 - pydantic reads the annotation
+from autonoma_ci.errors import InputError
+from autonoma_ci.manifest.patterns import MAX_PATTERN_CHARS, find_pattern_error, find_pattern_list_error
+from autonoma_ci.yaml_subset.document import YamlValue, explain_non_string
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # In runs of one test.
@@ -44,7 +50,10 @@ Group = Annotated[str, StringConstraints(min_length=1, max_length=100), WithJson
 GROUP_NAME_PATTERN = r"(?!-\D|-$)[^\s,]+|\$\{[^{}]*\}"
 # Keys whose value is a list or a mapping. A missing value counts as empty.
 ENTRY_COLLECTIONS = frozenset(
-    {"tests", "folders", "tags", "application_versions", "defaults", "groups", "variables", "matrix"}
+    {
+        *("tests", "folders", "tags", "application_versions", "defaults", "groups", "variables", "matrix"),
+        *("environments", "always"),
+    }
 )
 # For editors. The loader reports it with a message and a position.
 EXCLUSIVE_SCHEMA: dict[str, Any] = {
@@ -58,46 +67,162 @@ EXCLUSIVE_SCHEMA: dict[str, Any] = {
 }
 Variables = Annotated[dict[str, Text], Field(repr=False)]
 
+# A longer quarantine hides a broken test for too long.
+MAX_QUARANTINE_DAYS = 90
+MAX_RETRIES = 10
+# Without them, a name cannot be a value of the option `environment`.
+_ENVIRONMENT_NAME_RE = re.compile(r"\S(?:.*\S)?")
+_NO_VALUE_ADVICE = "Write one, or remove the key."
+_ISO_DATE_RE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
-Retries = Annotated[int, Field(ge=0, le=10), WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 10})]
+
+def _check_string(value: YamlValue, advice: str = _NO_VALUE_ADVICE) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueError(f"has no value. {advice}" if value is None else explain_non_string(value))
+
+
+def _read_with(parse: Callable[[str], object]) -> BeforeValidator:
+    """Return a validator that reports the error of a parser of options."""
+
+    def read(value: YamlValue) -> object:
+        try:
+            return parse(_check_string(value))
+        except InputError as error:
+            raise ValueError(str(error)) from None
+
+    return BeforeValidator(read)
+
+
+def _parse_until(value: YamlValue, info: ValidationInfo) -> date:
+    """Return the last day of a quarantine.
+
+    The context of the validation has the current date in UTC.
+
+    Raises:
+        ValueError: The text is no date, or too far ahead.
+    """
+    context: Any = info.context
+    last_day = context["today"] + timedelta(days=MAX_QUARANTINE_DAYS)
+    example = context["today"] + timedelta(days=MAX_QUARANTINE_DAYS // 3)
+    text = _check_string(value, f"Write a date, such as {example}.")
+    try:
+        # Since Python 3.11, `fromisoformat` also accepts other forms, such as weeks.
+        until = date.fromisoformat(text) if _ISO_DATE_RE.fullmatch(text) else None
+    except ValueError:
+        until = None
+    if until is None:
+        raise ValueError(f"invalid date: {quote_name(text)}. Write it as YYYY-MM-DD, such as {example}.")
+    if until > last_day:
+        raise ValueError(f"more than {MAX_QUARANTINE_DAYS} days ahead: {until}. Use {last_day} or earlier.")
+    return until
+
+
+def _check_pattern(value: YamlValue) -> YamlValue:
+    if isinstance(value, str) and (error := find_pattern_error(value)) is not None:
+        raise ValueError(error)
+    return value
+
+
+def _check_patterns(value: list[str]) -> list[str]:
+    if (error := find_pattern_list_error(value)) is not None:
+        raise ValueError(error)
+    return value
+
+
+def _check_environment_name(name: str) -> str:
+    if not _ENVIRONMENT_NAME_RE.fullmatch(name) or not name.isprintable():
+        raise ValueError(f"invalid name of an environment: {quote_name(name)}. Use a short name, such as staging.")
+    return _check_literal_name(name)
+
+
+def _check_literal_name(name: str) -> str:
+    if "${" in name:
+        raise ValueError(f"${{…}} is not replaced in this name: {quote_name(name)}. Write the name itself.")
+    return name
+
+
+def _fail_on_null(value: YamlValue) -> YamlValue:
+    if value is None:
+        raise ValueError(f"has no value. {_NO_VALUE_ADVICE}")
+    return value
+
+
+_RETRIES_SCHEMA: dict[str, Any] = {
+    "type": ["integer", "string"],
+    "minimum": 0,
+    "maximum": MAX_RETRIES,
+    "pattern": r"^(0*([0-9]|10)|.*\$\{.*)$",
+}
+Retries = Annotated[
+    int | None, _read_with(lambda text: parse_int(0, MAX_RETRIES, text)), WithJsonSchema(_RETRIES_SCHEMA)
+]
 # In seconds.
-Duration = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema({"type": "string"})]
-Pattern = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+Duration = Annotated[float | None, _read_with(parse_duration), WithJsonSchema({"type": "string"})]
+Pattern = Annotated[
+    str,
+    BeforeValidator(_check_pattern),
+    WithJsonSchema({**SCALAR_SCHEMA, "minLength": 1, "maxLength": MAX_PATTERN_CHARS}),
+]
+_Owner = Annotated[str, StringConstraints(max_length=100), WithJsonSchema({**SCALAR_SCHEMA, "maxLength": 100})]
+_LongText = Annotated[str, StringConstraints(max_length=500), WithJsonSchema({**SCALAR_SCHEMA, "maxLength": 500})]
+_Reason = Annotated[
+    str,
+    BeforeValidator(partial(_check_string, advice="Write why the entry is in quarantine.")),
+    StringConstraints(min_length=1, max_length=500, strip_whitespace=True),
+    WithJsonSchema({**SCALAR_SCHEMA, "pattern": r"\S", "maxLength": 500}),
+]
+_Until = Annotated[
+    date,
+    BeforeValidator(_parse_until),
+    WithJsonSchema({"type": "string", "format": "date", "pattern": r"^\d{4}-\d{2}-\d{2}$"}),
+]
+_GroupName = Annotated[Group, AfterValidator(_check_literal_name)]
+_EnvironmentName = Annotated[Group, AfterValidator(_check_environment_name)]
 
 
 class _StrictModel(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    # Pydantic builds the validators of all models with that of `Manifest`, which is faster than one by one.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
 
 class When(_StrictModel):
     """When an entry runs."""
 
-    changed: list[Pattern] = Field(
-        min_length=1, description="Run only if a changed file matches. Patterns as in a gitignore file."
+    changed: Annotated[list[Pattern], AfterValidator(_check_patterns)] = Field(
+        min_length=1,
+        description="Run only if a changed file matches. Patterns as in a gitignore file, from the top of the "
+        "repository. The last pattern that matches a file decides.",
     )
 
 
 class EntryQuarantine(_StrictModel):
     """The quarantine of an entry that is known to fail."""
 
-    until: date = Field(description="The last day of the quarantine in UTC, at most 90 days ahead.")
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)]
-    issue: Annotated[str, StringConstraints(max_length=500)] = ""
+    until: _Until = Field(
+        description=f"Last day in UTC, at most {MAX_QUARANTINE_DAYS} days ahead. After it, the result counts again."
+    )
+    reason: _Reason = Field(description="Why the entry is in quarantine.")
+    issue: _LongText = Field("", description="Link or number of the issue.")
 
 
 class GroupSettings(_StrictModel):
     """The settings of a group."""
 
-    default: YamlBool = Field("true", description="Whether its entries run without the option `groups`.")
+    default: YamlBool = Field(
+        "true", description="`false`: its entries run only if the option `groups` names the group."
+    )
 
 
 class Environment(_StrictModel):
     """An environment under test."""
 
-    default: YamlBool = Field("false", description="Whether it applies without the option `environment`.")
+    default: YamlBool = Field("false", description="`true` for the one without the option `environment`.")
     variables: Variables = Field(default_factory=dict, description="Values of variables in this environment.")
     wait_for_url: Annotated[str, StringConstraints(max_length=2000)] = Field(
-        "", description="Before any run is started, wait until this URL responds."
+        "",
+        description="Before any run is started, wait until this URL responds. Only `${ci.*}` is replaced in it. The "
+        "option `wait-for-url` wins.",
     )
 
 
@@ -110,11 +235,13 @@ class _Entry(_StrictModel):
     id: Id
     name: Name = Field("", description="Name in reports. Default: the id.")
     groups: list[Group] = Field(default_factory=list, description="Groups of the entry, for the option `groups`.")
-    owner: Annotated[str, StringConstraints(max_length=100)] = Field("", description="Who is responsible.")
-    retries: Retries | None = Field(None, description="How often a failed run is started again.")
-    run_timeout: Duration | None = Field(None, description="Maximum duration of one attempt.")
-    when: When | None = Field(None, description="When the entry runs.")
-    quarantine: EntryQuarantine | None = Field(None, description="Set if the entry is known to fail.")
+    owner: _Owner = Field("", description="Who is responsible. Shown in reports.")
+    retries: Retries = Field(None, description="With `wait`: start a failed run again, up to 10 times.")
+    run_timeout: Duration = Field(None, description="With `wait`: maximum duration of one attempt, such as `10m`.")
+    when: Annotated[When | None, BeforeValidator(_fail_on_null)] = Field(None, description="When the entry runs.")
+    quarantine: Annotated[EntryQuarantine | None, BeforeValidator(_fail_on_null)] = Field(
+        None, description="For an entry that is known to fail: its failure does not count."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -157,8 +284,8 @@ class Defaults(_StrictModel):
     variables: Variables = Field(
         default_factory=dict, description="Values of variables that are saved in Autonoma, for all tests."
     )
-    retries: Retries | None = Field(None, description="How often a failed run is started again.")
-    run_timeout: Duration | None = Field(None, description="Maximum duration of one attempt.")
+    retries: Retries = Field(None, description="As in an entry, for all entries.")
+    run_timeout: Duration = Field(None, description="As in an entry, for all entries.")
 
 
 class ApplicationVersion(_StrictModel):
@@ -171,15 +298,16 @@ class ApplicationVersion(_StrictModel):
 class Manifest(_StrictModel):
     """The tests, folders and tags that autonoma-ci runs."""
 
-    model_config = ConfigDict(json_schema_extra=EXCLUSIVE_SCHEMA)
+    model_config = ConfigDict(json_schema_extra=EXCLUSIVE_SCHEMA, defer_build=False)
 
     version: Annotated[Literal["1"], WithJsonSchema({"enum": [1, "1"]})] = "1"
-    groups: dict[Group, GroupSettings] = Field(default_factory=dict, description="Settings of groups, by name.")
-    environments: dict[Group, Environment] = Field(
+    groups: dict[_GroupName, GroupSettings] = Field(default_factory=dict, description="Settings of groups, by name.")
+    environments: dict[_EnvironmentName, Environment] = Field(
         default_factory=dict, description="Environments, for the option `environment`."
     )
-    always: list[Pattern] = Field(
-        default_factory=list, description="A change of these files selects every entry. Patterns as in `when`."
+    always: Annotated[list[Pattern], AfterValidator(_check_patterns)] = Field(
+        default_factory=list,
+        description="A change of these files, or of the manifest, selects every entry. Patterns as in `when`.",
     )
     defaults: Defaults = Field(default_factory=Defaults)
     tests: list[Test] = Field(default_factory=list)
@@ -198,11 +326,10 @@ class Manifest(_StrictModel):
     # The groups of entries with `${NAME}` in one, by the `id()` of the entry, which lives as long as the manifest. The
     # entries have no attribute for it, because pydantic needs microseconds to read each private attribute.
     _group_values: dict[int, list[str]] = PrivateAttr(default_factory=dict)
-
-    # The selected environment and its name.
-    _selected_environment: tuple[str, Environment] | None = PrivateAttr(None)
     # The matrix values without `${…}`, as axis and position, by the `id()` of the test.
     _stated_values: dict[int, frozenset[tuple[str, int]]] = PrivateAttr(default_factory=dict)
+    # The selected environment and its name.
+    _selected_environment: tuple[str, Environment] | None = PrivateAttr(None)
 
     @property
     def entries(self) -> list[Test | Folder | Tag]:
@@ -224,32 +351,6 @@ class Manifest(_StrictModel):
         They are not secret.
         """
         return self._fact_values
-
-    @property
-    def selected_environment(self) -> tuple[str, Environment] | None:
-        """The name and the settings of the environment that applies, or None."""
-        return self._selected_environment
-
-    def select_environment(self, name: str) -> None:
-        """Select the environment of this name, or the default one without a name.
-
-        An unknown name selects none.
-        """
-        defaults = (key for key, environment in self.environments.items() if environment.default == "true")
-        chosen = name or next(defaults, "")
-        selected = self.environments.get(chosen)
-        self._selected_environment = (chosen, selected) if selected else None
-
-    def is_stated_value(self, test: Test, axis: str, position: int) -> bool:
-        """Return whether the manifest states a value of a matrix literally.
-
-        Args:
-            test: The test with the matrix.
-            axis: The name of the variable.
-            position: The position of the value on its axis, from 0.
-
-        """
-        return (axis, position) in self._stated_values.get(id(test), frozenset())
 
     @property
     def file(self) -> str:
@@ -283,11 +384,31 @@ class Manifest(_StrictModel):
         """
         self._group_values[id(entry)] = values
 
-    def set_stated_values(self, test: Test, values: frozenset[tuple[str, int]]) -> None:
-        """Set the matrix values that the manifest states literally.
+    @property
+    def selected_environment(self) -> tuple[str, Environment] | None:
+        """The name and the settings of the environment that applies, or None."""
+        return self._selected_environment
 
-        Each is an axis and a position from 0.
+    def select_environment(self, name: str) -> None:
+        """Select the environment of this name.
+
+        An unknown name selects none.
         """
+        selected = self.environments.get(name)
+        self._selected_environment = (name, selected) if selected else None
+
+    def is_stated_value(self, test: Test, axis: str, position: int) -> bool:
+        """Return whether the manifest states a value of a matrix literally.
+
+        Args:
+            test: The test with the matrix.
+            axis: The name of the variable.
+            position: The position of the value on its axis, from 0.
+        """
+        return (axis, position) in self._stated_values.get(id(test), ())
+
+    def set_stated_values(self, test: Test, values: frozenset[tuple[str, int]]) -> None:
+        """Set the matrix values of a test that have no `${…}`, as axis and position."""
         self._stated_values[id(test)] = values
 
     def set_location(self, file: str, line: int) -> None:
@@ -317,12 +438,31 @@ def _allow_short_forms(model: dict[str, Any]) -> None:
     """
     model["patternProperties"] = {"^x-": {}}
     properties: dict[str, Any] = model["properties"]
-    if "items" in properties.get("groups", {}):
-        properties["groups"] = _allow_single_value(properties["groups"])
+    for name in ("when", "quarantine", "retries", "run_timeout"):
+        if name in properties:
+            properties[name] = _forbid_null(properties[name])
+    for name in ("groups", "changed", "always"):
+        if "items" in properties.get(name, {}):
+            properties[name] = _allow_single_value(properties[name])
     if "matrix" in properties:
         properties["matrix"]["additionalProperties"] = _allow_single_value(properties["matrix"]["additionalProperties"])
+    # The settings of each group and of each environment.
+    for name in ("groups", "environments"):
+        if "additionalProperties" in properties.get(name, {}):
+            properties[name]["additionalProperties"] = _allow_null(properties[name]["additionalProperties"])
     for name in ENTRY_COLLECTIONS & properties.keys():
-        properties[name] = {"anyOf": [properties[name], {"type": "null"}]}
+        properties[name] = _allow_null(properties[name])
+
+
+def _allow_null(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _forbid_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a key that may be missing, but not without a value."""
+    choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    merged = {key: value for key, value in schema.items() if key not in {"anyOf", "default"}}
+    return {**(choices[0] if choices else {}), **merged}
 
 
 def _allow_single_value(schema: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 # The keys whose mappings contain variables.
 _VARIABLE_KEYS = ("variables", "matrix")
 # The keys whose texts reports show with `${NAME}` in place of values.
-_LABEL_KEYS = ("name", "groups")
+_LABEL_KEYS = ("name", "groups", "owner", "reason", "issue")
+# The keys at the top of the manifest whose keys are names. A name can equal another key, such as `variables`.
+_NAMES_AT_TOP = ("groups", "environments")
 
 
 class StatedVariable(NamedTuple):
@@ -61,7 +63,7 @@ def collect_stated_variables(path: str, directory: str, interpolator: Interpolat
     with suppress(InputError):
         document = parse_yaml(read_manifest_text(path, directory, path), path)
         reader = _VariableReader(interpolator)
-        variables = tuple(reader.find_variables(document.tree))
+        variables = tuple(reader.find_all(document.tree))
         return StatedVariables(
             variables, tuple(map(Secret, sorted(reader.environment_texts))), tuple(reader.unresolved_names)
         )
@@ -94,6 +96,17 @@ class _VariableReader:
         # Cached, because many aliases can share one text.
         self._cache: dict[tuple[str, bool], _InterpolatedText] = {}
         self._char_count = 0
+
+    def find_all(self, tree: YamlValue) -> Iterator[StatedVariable]:
+        """Yield all variables of the manifest, with those of each environment."""
+        if not isinstance(tree, dict):
+            yield from self.find_variables(tree)
+            return
+        yield from self.find_variables({key: value for key, value in tree.items() if key not in _NAMES_AT_TOP})
+        for kind in _NAMES_AT_TOP:
+            settings = tree.get(kind)
+            for value in settings.values() if isinstance(settings, dict) else ():
+                yield from self.find_variables(value)
 
     def find_variables(self, tree: YamlValue) -> Iterator[StatedVariable]:
         """Yield the variables in this part of the manifest."""

@@ -7,7 +7,8 @@ Source: RFC 9110 for successes, redirects and errors.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 import requests
@@ -24,7 +25,7 @@ from autonoma_ci.redaction.normalize import decode_header
 from autonoma_ci.redaction.redactor import NO_SECRETS
 from autonoma_ci.redaction.sanitizer import ResponseSanitizer
 from autonoma_ci.startup import DebugLogger
-from autonoma_ci.urls import strip_login
+from autonoma_ci.urls import parse_url, strip_login
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from autonoma_ci.net.redirects import Redirect
     from autonoma_ci.redaction.redactor import Redactor
 
+_RedirectCheck: TypeAlias = "Callable[[Redirect], str | None]"
 _log = DebugLogger()
 _MAX_REDIRECTS = 10
 # For one attempt. A page with a slower response is not ready.
@@ -41,7 +43,7 @@ _FIRST_DELAY_SECONDS, _MAX_DELAY_SECONDS = 1.0, 5.0
 _LOG_INTERVAL_SECONDS = 30.0
 
 
-class _InsecureRedirectError(Exception):
+class _ForbiddenRedirectError(Exception):
     """A redirect to a forbidden URL. Its text is the reason."""
 
 
@@ -59,10 +61,12 @@ def wait_for_url(
     sleep: Callable[[float], None],
     log: Callable[[str], None],
     redact: Redactor = NO_SECRETS,
+    *,
+    same_host_only: bool = False,
 ) -> UrlNotReady | None:
     """Request a URL until its status is below 400.
 
-    Redirects are followed, because the requests contain no secrets.
+    Redirects to other hosts are followed too, because the requests contain no secrets.
 
     Args:
         url: The URL. It is shown without login and query, but not redacted.
@@ -71,17 +75,19 @@ def wait_for_url(
         sleep: Waits for a number of seconds.
         log: Receives a line after the first failure, and then every 30 s.
         redact: Removes credentials and values of variables from texts of the page and of a proxy.
+        same_host_only: Refuse redirects to another host, for a URL that another person may have chosen.
 
     Returns:
         None if the URL is ready, otherwise the last reason why it is not.
     """
     started_at = logged_at = monotonic()
     delay, shown_url = _FIRST_DELAY_SECONDS, _redacted_url(url)
+    explain_redirect = partial(_explain_forbidden_redirect, redact, same_host_only=same_host_only)
     while True:
         sent_at = monotonic()
         seconds_left = started_at + timeout_seconds - sent_at
         _log.debug("GET %s", shown_url)
-        not_ready = _probe_in_background(url, min(_ATTEMPT_SECONDS, max(seconds_left, 1.0)), redact)
+        not_ready = _probe_in_background(url, min(_ATTEMPT_SECONDS, max(seconds_left, 1.0)), explain_redirect)
         now = monotonic()
         if not not_ready:
             _log.debug("GET %s: ready (%.3f s)", shown_url, now - sent_at)
@@ -99,21 +105,21 @@ def wait_for_url(
         delay = min(_MAX_DELAY_SECONDS, 1.5 * delay)
 
 
-def _probe_in_background(url: str, seconds: float, redact: Redactor) -> UrlNotReady | None:
+def _probe_in_background(url: str, seconds: float, explain_redirect: _RedirectCheck) -> UrlNotReady | None:
     """Call `_probe` with a timeout that also limits name resolution."""
     try:
-        return run_in_background(lambda: _probe(url, seconds, redact), seconds)
+        return run_in_background(lambda: _probe(url, seconds, explain_redirect), seconds)
     except TimeoutError:
         return UrlNotReady(_MESSAGE_TIMEOUT)
 
 
-def _probe(url: str, seconds: float, redact: Redactor) -> UrlNotReady | None:
+def _probe(url: str, seconds: float, explain_redirect: _RedirectCheck) -> UrlNotReady | None:
     """Send one request and return None if its status is below 400."""
     try:
         with SafeSession() as session, limit_total_time(seconds) as timed_out:
             session.headers["User-Agent"] = f"autonoma-ci/{__version__}"
             try:
-                reason = _request_page(session, url, seconds, redact)
+                reason = _request_page(session, url, seconds, explain_redirect)
                 not_ready = UrlNotReady(reason) if reason else None
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 drop_tracebacks(error)
@@ -129,16 +135,22 @@ def _build_not_ready(error: RequestNotSentError | ResponseLostError) -> UrlNotRe
     return UrlNotReady(str(error), hint)
 
 
-def _request_page(session: SafeSession, url: str, seconds: float, redact: Redactor) -> str | None:
+def _request_page(session: SafeSession, url: str, seconds: float, explain_redirect: _RedirectCheck) -> str | None:
     """Request a URL and its redirects.
+
+    Args:
+        session: The session of all requests.
+        url: The URL.
+        seconds: The timeout of each request.
+        explain_redirect: Returns why a redirect is not followed, or None.
 
     Returns:
         The reason why it is not ready, or None.
     """
 
     def check_redirect(redirect: Redirect) -> None:
-        if reason := _explain_insecure_redirect(redirect, redact):
-            raise _InsecureRedirectError(reason)
+        if reason := explain_redirect(redirect):
+            raise _ForbiddenRedirectError(reason)
 
     try:
         status = follow_redirects(
@@ -151,21 +163,30 @@ def _request_page(session: SafeSession, url: str, seconds: float, redact: Redact
             # Browsers and requests decode it in the same way.
             decode_header,
         )
-    except _InsecureRedirectError as error:
+    except _ForbiddenRedirectError as error:
         return str(error)
     except TooManyRedirectsError as error:
-        # Of two reasons, the insecure redirect is more useful.
-        return _explain_insecure_redirect(error.redirect, redact) or str(error)
+        # Of two reasons, the forbidden redirect is more useful.
+        return explain_redirect(error.redirect) or str(error)
     return f"HTTP {status}" if status >= 400 else None
 
 
-def _explain_insecure_redirect(redirect: Redirect, redact: Redactor) -> str | None:
-    """Return why a redirect is not followed, or None if it is secure."""
+def _explain_forbidden_redirect(redact: Redactor, redirect: Redirect, *, same_host_only: bool) -> str | None:
+    """Return why a redirect is not followed, or None if it is allowed."""
     scheme = urlsplit(redirect.next_url).scheme
     is_downgrade = scheme == "http" and urlsplit(redirect.url).scheme == "https"
-    if scheme in {"http", "https"} and not is_downgrade:
-        return None
-    return f"HTTP {redirect.status}: insecure redirect to {_redacted_url(redact(redirect.next_url))}"
+    if scheme not in {"http", "https"} or is_downgrade:
+        return f"HTTP {redirect.status}: insecure redirect to {_redacted_url(redact(redirect.next_url))}"
+    if same_host_only and not _has_same_host(redirect):
+        return f"HTTP {redirect.status}: redirect to another host, {_redacted_url(redact(redirect.next_url))}"
+    return None
+
+
+def _has_same_host(redirect: Redirect) -> bool:
+    url, next_url = parse_url(redirect.url), parse_url(redirect.next_url)
+    # Programs read the host before a backslash differently.
+    is_plain = next_url is not None and not next_url.has_login and "\\" not in redirect.next_url
+    return is_plain and url is not None and next_url is not None and url.host == next_url.host
 
 
 def _redacted_url(url: str) -> str:

@@ -209,6 +209,8 @@ class _Builder:
         if len(event.value) > MAX_VALUE_CHARS:
             self._add_error(event, f"a string is longer than {MAX_VALUE_CHARS // 1024} KiB. Shorten it.")
             return "x"  # a valid text, so that one mistake is reported once
+        if event.tag is not None and not event.value:
+            return "x"  # as above. The tag is the whole value, such as `!**/*.md` without quotes.
         text: str = event.value
         return text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from autonoma_ci.manifest.schema import Manifest, Test
 
 MANIFEST_NAME = "m.yml"
+TODAY = date(2026, 11, 1)
 
 
 def read_manifest(
@@ -30,6 +32,7 @@ def read_manifest(
     *,
     allowed: tuple[str, ...] | None = None,
     credentials: Iterable[str] = (),
+    environment: str = "",
 ) -> Manifest:
     """Load a manifest from text. `allowed` is the option allow-env."""
     with tempfile.TemporaryDirectory() as folder:
@@ -40,8 +43,9 @@ def read_manifest(
             all_secret_variables(),
             allowed=allowed,
             credentials=Redactor(credentials),
+            environment=environment,
         )
-        return load_manifest(MANIFEST_NAME, folder, interpolation)
+        return load_manifest(MANIFEST_NAME, folder, interpolation, TODAY)
 
 
 def collect_errors(
@@ -51,10 +55,11 @@ def collect_errors(
     *,
     allowed: tuple[str, ...] | None = None,
     credentials: Iterable[str] = (),
+    environment: str = "",
 ) -> list[str]:
     """Return the errors of a wrong manifest, without the file name."""
     with pytest.raises(InputError) as raised:
-        read_manifest(text, environ, context, allowed=allowed, credentials=credentials)
+        read_manifest(text, environ, context, allowed=allowed, credentials=credentials, environment=environment)
     return [str(diagnostic).removeprefix(f"{MANIFEST_NAME}:").strip() for diagnostic in raised.value.diagnostics]
 
 

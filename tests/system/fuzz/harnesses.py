@@ -37,6 +37,7 @@ from autonoma_ci.reports.html import render_html
 from autonoma_ci.reports.junit import render_junit
 from autonoma_ci.reports.markdown import render_summary
 from autonoma_ci.reports.outputs import MAX_DOTENV_BYTES, render_dotenv
+from tests.support.manifest_reader import TODAY
 from tests.support.processor_time import measure_processor_seconds
 from tests.system.fuzz.strategies import (
     SECRETS,
@@ -95,7 +96,8 @@ def _check_manifest(data: bytes) -> None:
     environ = {"NAME": f"{VALUE}: [", "EMPTY": "", "API_TOKEN": VALUE}
     context = BuildContext("github", "0" * 40, "feature/a", "12", "owner/name")
     try:
-        manifest = load_manifest(path.name, str(path.parent), Interpolator(environ, context, all_secret_variables()))
+        interpolator = Interpolator(environ, context, all_secret_variables())
+        manifest = load_manifest(path.name, str(path.parent), interpolator, TODAY)
         plan = build_plan(Settings(), manifest)
     except InputError as error:
         assert VALUE not in str(error)  # noqa: PT017 - any input may be refused

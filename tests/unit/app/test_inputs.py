@@ -165,7 +165,7 @@ def test_load_manifest_replaces_references(tmp_path: Path) -> None:
     """Texts read the environment and the build."""
     (tmp_path / "m.yml").write_text("tests: [{id: a, name: 'On ${ci.branch} of ${TENANT}'}]", "utf-8")
     context = BuildContext(branch="main")
-    manifest = load_manifest("m.yml", str(tmp_path), {"TENANT": "acme"}, context, Settings())
+    manifest = load_manifest("m.yml", str(tmp_path), {"TENANT": "acme"}, context, Settings(), TODAY)
     assert "On main of" in manifest.tests[0].name
 
 
@@ -177,7 +177,7 @@ def test_manifest_reads_no_credential(length: int, is_refused: bool, tmp_path: P
     settings = Settings(client_secret=Secret(secret), allow_env=("COPY",))
     environ = {"COPY": f"x-{secret}-y"}
     try:
-        load_manifest("m.yml", str(tmp_path), environ, BuildContext(), settings)
+        load_manifest("m.yml", str(tmp_path), environ, BuildContext(), settings, TODAY)
         errors = ""
     except InputError as error:
         errors = str(error)
@@ -189,7 +189,7 @@ def test_manifest_reads_no_system_credential(tmp_path: Path) -> None:
     """Credentials of all CI systems are refused on each system."""
     (tmp_path / "m.yml").write_text("tests: [{id: a, variables: {A: '${CI_JOB_TOKEN}'}}]", "utf-8")
     with pytest.raises(InputError, match="CI_JOB_TOKEN") as caught:
-        load_manifest("m.yml", str(tmp_path), {"CI_JOB_TOKEN": "s3cret-token"}, BuildContext(), Settings())
+        load_manifest("m.yml", str(tmp_path), {"CI_JOB_TOKEN": "s3cret-token"}, BuildContext(), Settings(), TODAY)
     assert "s3cret-token" not in str(caught.value)
 
 
@@ -198,7 +198,7 @@ def test_manifest_id_shows_no_variable(tmp_path: Path) -> None:
     (tmp_path / "m.yml").write_text("tests: ['${COPY}']", "utf-8")
     settings = Settings(variables={"A": "hidden-value"}, allow_env=("COPY",))
     with pytest.raises(InputError) as caught:
-        load_manifest("m.yml", str(tmp_path), {"COPY": "hidden-value"}, BuildContext(), settings)
+        load_manifest("m.yml", str(tmp_path), {"COPY": "hidden-value"}, BuildContext(), settings, TODAY)
     assert "hidden-value" not in str(caught.value)
 
 
@@ -206,10 +206,10 @@ def test_check_needs_no_build_facts(tmp_path: Path) -> None:
     """Outside of CI a check passes where a step would have no branch."""
     (tmp_path / "m.yml").write_text("tests: [{id: a, variables: {A: '${ci.branch}'}}]", "utf-8")
     settings = Settings()
-    manifest = load_manifest("m.yml", str(tmp_path), {}, BuildContext(), settings, validate_only=True)
+    manifest = load_manifest("m.yml", str(tmp_path), {}, BuildContext(), settings, TODAY, validate_only=True)
     assert manifest.tests[0].id == "a"
     with pytest.raises(InputError, match=r"ci\.branch"):
-        load_manifest("m.yml", str(tmp_path), {}, BuildContext(), settings)
+        load_manifest("m.yml", str(tmp_path), {}, BuildContext(), settings, TODAY)
 
 
 # Part of the build

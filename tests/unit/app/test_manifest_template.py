@@ -17,6 +17,7 @@ from autonoma_ci.config.settings import Settings
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.models import BuildContext
 from tests.support.hostile import TEXTS
+from tests.support.manifest_reader import TODAY
 
 TESTS = (ListedTest("t1", "Pays by card"), ListedTest("t2", "Pays later"))
 FOLDER = ListedFolder("f1", "Checkout", TESTS)
@@ -121,7 +122,7 @@ def test_manifest_name_round_trips(name: str, title: str) -> None:
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "autonoma.yml").write_text(render_manifest(selection), "utf-8")
-        read = load_manifest("autonoma.yml", folder, {}, BuildContext("cli"), Settings())
+        read = load_manifest("autonoma.yml", folder, {}, BuildContext("cli"), Settings(), TODAY)
     assert [entry.name for entry in (*read.folders, *read.tests)] == [names[0], names[1], names[1]]
 
 
@@ -130,5 +131,5 @@ def test_manifest_quotes_ambiguous_words(word: str, tmp_path: Path) -> None:
     """Words that YAML reads as other types stay text."""
     selection = Selection((ListedFolder(word, word, ()),), (ListedTest(word, word),))
     (tmp_path / "a.yml").write_text(render_manifest(selection), "utf-8")
-    read = load_manifest("a.yml", str(tmp_path), {}, BuildContext("cli"), Settings())
+    read = load_manifest("a.yml", str(tmp_path), {}, BuildContext("cli"), Settings(), TODAY)
     assert {text for entry in read.entries for text in (entry.id, entry.name)} == {word}

@@ -21,6 +21,7 @@ from autonoma_ci.manifest.loader import load_manifest
 from autonoma_ci.models import BuildContext
 from autonoma_ci.yaml_subset.document import LimitExceededError
 from autonoma_ci.yaml_subset.parser import parse_yaml
+from tests.support.manifest_reader import TODAY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +34,7 @@ def interpolate(text: str, folder: Path, *, context: BuildContext = CONTEXT, val
     """Return the interpolated value of a variable."""
     (folder / "m.yml").write_text(f"tests:\n  - id: a\n    variables:\n      V: '{text}'\n", "utf-8")
     manifest = load_manifest(
-        "m.yml", str(folder), Interpolator(ENVIRON, context, all_secret_variables(), validate_only)
+        "m.yml", str(folder), Interpolator(ENVIRON, context, all_secret_variables(), validate_only), TODAY
     )
     return manifest.tests[0].variables["V"]
 
@@ -206,13 +207,13 @@ def test_secret_is_rejected_in_names(name: str, tmp_path: Path) -> None:
     """Logs show names, and the author of a manifest chooses them."""
     (tmp_path / "m.yml").write_text(f"tests: [{{id: a, name: '${{{name}}}'}}]", "utf-8")
     with pytest.raises(InputError, match="looks like a secret"):
-        load_manifest("m.yml", str(tmp_path), Interpolator({name: "x"}, CONTEXT))
+        load_manifest("m.yml", str(tmp_path), Interpolator({name: "x"}, CONTEXT), TODAY)
 
 
 def test_keys_are_not_interpolated(tmp_path: Path) -> None:
     """A reference in a key of a mapping stays as it is."""
     (tmp_path / "m.yml").write_text("tests: [{id: a, variables: {'${NAME}': x}}]", "utf-8")
-    manifest = load_manifest("m.yml", str(tmp_path), Interpolator(ENVIRON, CONTEXT))
+    manifest = load_manifest("m.yml", str(tmp_path), Interpolator(ENVIRON, CONTEXT), TODAY)
     assert manifest.tests[0].variables == {"${NAME}": "x"}
 
 

@@ -53,8 +53,8 @@ def test_entry_names_show_reference(kind: str) -> None:
     text = f"x: &n {{name: '${{A}}'}}\n{kind}: [{{id: a, <<: *n}}, {{id: b, name: &v '${{A}}'}}, {{id: c, name: *v}}]"
     assert collect_errors(text, {"A": "sentinel"}) == [
         (
-            "1:1: unknown key: 'x'. Use application_versions, defaults, folders, run_on_latest, tags, tests, version, "
-            "or the prefix 'x-' for an ignored key."
+            "1:1: unknown key: 'x'. Use always, application_versions, defaults, environments, folders, groups, "
+            "run_on_latest, tags, tests, version, or the prefix 'x-' for an ignored key."
         )
     ]
     text = f"{kind}:\n- &n {{id: a, name: &v '${{A}}'}}\n- {{<<: *n, id: b}}\n- {{id: c, name: *v}}"

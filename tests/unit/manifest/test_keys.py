@@ -15,7 +15,13 @@ TOP: KeyPath = ()
 TEST: KeyPath = ("tests", 0)
 FOLDER: KeyPath = ("folders", 3)
 DEFAULTS: KeyPath = ("defaults",)
+WHEN: KeyPath = ("tests", 0, "when")
+QUARANTINE: KeyPath = ("tags", 0, "quarantine")
+GROUP: KeyPath = ("groups", "nightly")
+ENVIRONMENT: KeyPath = ("environments", "staging")
 VERSION: KeyPath = ("application_versions", 1)
+VARIABLES_PLACE = "under `defaults`, in one of `environments` or in an entry of `tests`"
+ENTRY_KEY_LIST = "owner, quarantine, retries, run_timeout"
 IGNORE_ADVICE = "or the prefix 'x-' for an ignored key."
 
 
@@ -45,6 +51,20 @@ def test_entry_of_any_kind_is_expanded(kind: str) -> None:
         ({"defaults": "text"}, {"defaults": "text"}),
         ({"tests": "text", "tags": {"id": "a"}}, {"tests": "text", "tags": {"id": "a"}}),
         ({"tests": [None, ["a"], "b"]}, {"tests": [None, ["a"], "b"]}),
+        ({"environments": None, "always": None, "groups": None}, {}),
+        (
+            {"environments": {"a": None, "x-b": {"x-c": "d", "default": "true"}}},
+            {"environments": {"a": {}, "x-b": {"default": "true"}}},
+        ),
+        (
+            {"groups": {"a": None, "x-b": {"x-c": "d"}}, "always": {"x-a": "b"}},
+            {"groups": {"a": {}, "x-b": {}}, "always": {"x-a": "b"}},
+        ),
+        (
+            {"tests": [{"when": {"x-a": "b"}, "quarantine": {"x-a": "b", "issue": None}}]},
+            {"tests": [{"when": {}, "quarantine": {"issue": None}}]},
+        ),
+        ({"tests": [{"when": None, "quarantine": "true"}]}, {"tests": [{"when": None, "quarantine": "true"}]}),
     ],
 )
 def test_unused_keys_are_removed(tree: YamlValue, expected: YamlValue) -> None:
@@ -70,11 +90,10 @@ def test_unused_keys_are_removed(tree: YamlValue, expected: YamlValue) -> None:
     ],
 )
 def test_single_value_becomes_list(value: YamlValue, expected: YamlValue) -> None:
-    """A text that may mean several values stays text, for groups and for a matrix."""
-    tree: YamlValue = {"tests": [{"id": "a", "groups": value, "matrix": {"A": value, "B": ["c"]}}]}
-    assert expand_short_forms(tree) == {
-        "tests": [{"id": "a", "groups": expected, "matrix": {"A": expected, "B": ["c"]}}]
-    }
+    """A text that may mean several values stays text, in each list."""
+    entry: YamlValue = {"id": "a", "groups": value, "when": {"changed": value}, "matrix": {"A": value, "B": ["c"]}}
+    expanded = {"id": "a", "groups": expected, "when": {"changed": expected}, "matrix": {"A": expected, "B": ["c"]}}
+    assert expand_short_forms({"tests": [entry], "always": value}) == {"tests": [expanded], "always": expected}
 
 
 @pytest.mark.parametrize("matrix", ["A", ["A"]])
@@ -112,6 +131,24 @@ def test_given_tree_is_not_changed() -> None:
         (FOLDER, "Folder", "id"),
         (("tags", 0), "tag", "id"),
         (DEFAULTS, "env", "variables"),
+        (DEFAULTS, "retry", "retries"),
+        (DEFAULTS, "timeout", "run_timeout"),
+        (TEST, "timeout", "run_timeout"),
+        (TEST, "owners", "owner"),
+        (TEST, "team", "owner"),
+        (TEST, "muted", "quarantine"),
+        (FOLDER, "flaky", "quarantine"),
+        (TOP, "environment", "environments"),
+        (TOP, "envs", "environments"),
+        (WHEN, "paths", "changed"),
+        (WHEN, "changes", "changed"),
+        (QUARANTINE, "expires", "until"),
+        (QUARANTINE, "why", "reason"),
+        (QUARANTINE, "ticket", "issue"),
+        (ENVIRONMENT, "env", "variables"),
+        (ENVIRONMENT, "wait_for", "wait_for_url"),
+        (ENVIRONMENT, "wait-for-url", "wait_for_url"),
+        (GROUP, "defualt", "default"),
         (DEFAULTS, "app-version-id", "application_version_id"),
         (VERSION, "application-id", "application_id"),
         (VERSION, "versionId", "version_id"),
@@ -126,14 +163,23 @@ def test_similar_key_is_suggested(path: KeyPath, key: str, suggestion: str) -> N
 @pytest.mark.parametrize(
     ("path", "key", "remedy"),
     [
-        (TOP, "variables", "Put this key under `defaults` or in an entry of `tests`"),
+        (TOP, "variables", f"Put this key {VARIABLES_PLACE}"),
         (TOP, "id", "Put this key in an entry of `tests`, `folders` or `tags`"),
         (TOP, "matrix", "Put this key in an entry of `tests`"),
         (TEST, "version_id", "Put this key in an entry of `application_versions`"),
-        (FOLDER, "variables", "Put this key under `defaults` or in an entry of `tests`"),
+        (FOLDER, "variables", f"Put this key {VARIABLES_PLACE}"),
         (TEST, "run_on_latest", "Put this key at the top of the manifest"),
         (DEFAULTS, "groups", "Put this key in an entry of `tests`, `folders` or `tags`"),
         (VERSION, "name", "Put this key in an entry of `tests`, `folders` or `tags`"),
+        (TOP, "when", "Put this key in an entry of `tests`, `folders` or `tags`"),
+        (TOP, "quarantine", "Put this key in an entry of `tests`, `folders` or `tags`"),
+        (DEFAULTS, "quarantine", "Put this key in an entry of `tests`, `folders` or `tags`"),
+        (TOP, "retries", "Put this key under `defaults` or in an entry"),
+        (TEST, "changed", "Put this key under `when` in an entry"),
+        (TEST, "until", "Put this key under `quarantine` in an entry"),
+        (TEST, "wait_for_url", "Put this key in one of `environments`"),
+        (WHEN, "always", "Put this key at the top of the manifest"),
+        (ENVIRONMENT, "matrix", "Put this key in an entry of `tests`"),
     ],
 )
 def test_misplaced_key_has_its_place(path: KeyPath, key: str, remedy: str) -> None:
@@ -145,12 +191,27 @@ def test_misplaced_key_has_its_place(path: KeyPath, key: str, remedy: str) -> No
     ("path", "key", "suggestion"),
     [
         (TOP, "matrx", "Did you mean 'matrix'? Put this key in an entry of `tests`"),
-        (TOP, "varables", "Did you mean 'variables'? Put this key under `defaults` or in an entry of `tests`"),
+        (
+            TOP,
+            "varables",
+            f"Did you mean 'variables'? Put this key {VARIABLES_PLACE}",
+        ),
         (FOLDER, "verson", "Did you mean 'version'? Put this key at the top of the manifest"),
-        (TOP, "env", "Did you mean 'variables'? Put this key under `defaults` or in an entry of `tests`"),
+        (
+            TOP,
+            "env",
+            f"Did you mean 'variables'? Put this key {VARIABLES_PLACE}",
+        ),
         (FOLDER, "strategy", "Did you mean 'matrix'? Put this key in an entry of `tests`"),
         (TEST, "Defaults", "Did you mean 'defaults'? Put this key at the top of the manifest"),
         (DEFAULTS, "default", "Did you mean 'defaults'? Put this key at the top of the manifest"),
+        (TEST, "paths", "Did you mean 'changed'? Put this key under `when` in an entry"),
+        (TOP, "flaky", "Did you mean 'quarantine'? Put this key in an entry of `tests`, `folders` or `tags`"),
+        (TEST, "skip", "Use `quarantine`, or a group with `default: false`"),
+        (TEST, "environment", "Use `environments` at the top of the manifest, and `variables` here"),
+        (FOLDER, "depends_on", "Runs have no order. Use groups in several steps"),
+        (TEST, "if", "Use `when: { changed: [PATTERN] }`, or a condition of the step"),
+        (DEFAULTS, "environment", "Write `default: true` in one of `environments`"),
     ],
 )
 def test_misspelled_key_has_its_place(path: KeyPath, key: str, suggestion: str) -> None:
@@ -170,11 +231,22 @@ def test_option_is_no_key(key: str, option: str) -> None:
 @pytest.mark.parametrize(
     ("path", "keys"),
     [
-        (TOP, "application_versions, defaults, folders, run_on_latest, tags, tests, version"),
-        (TEST, "application_version_id, groups, id, matrix, name, variables"),
-        (FOLDER, "groups, id, name"),
-        (DEFAULTS, "application_version_id, variables"),
+        (
+            TOP,
+            "always, application_versions, defaults, environments, folders, groups, run_on_latest, tags, tests, "
+            "version",
+        ),
+        (
+            TEST,
+            f"application_version_id, groups, id, matrix, name, {ENTRY_KEY_LIST}, variables, when",
+        ),
+        (FOLDER, f"groups, id, name, {ENTRY_KEY_LIST}, when"),
+        (DEFAULTS, "application_version_id, retries, run_timeout, variables"),
         (VERSION, "application_id, version_id"),
+        (WHEN, "changed"),
+        (QUARANTINE, "issue, reason, until"),
+        (GROUP, "default"),
+        (ENVIRONMENT, "default, variables, wait_for_url"),
     ],
 )
 @pytest.mark.parametrize("key", ["zebra", ""])

@@ -16,6 +16,7 @@ from autonoma_ci.manifest.loader import load_manifest
 from autonoma_ci.models import BuildContext
 from autonoma_ci.yaml_subset.parser import MAX_YAML_BYTES
 from tests.support.invoke_command import CREDENTIALS, invoke
+from tests.support.manifest_reader import TODAY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def load(path: str, folder: Path) -> Manifest:
-    return load_manifest(path, str(folder), Interpolator({}, BuildContext()))
+    return load_manifest(path, str(folder), Interpolator({}, BuildContext()), TODAY)
 
 
 def get_error(path: str, folder: Path) -> str:

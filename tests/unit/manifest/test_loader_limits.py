@@ -15,6 +15,7 @@ from autonoma_ci.manifest.loader import load_manifest
 from autonoma_ci.manifest.schema import Manifest
 from autonoma_ci.models import BuildContext
 from autonoma_ci.yaml_subset.parser import MAX_YAML_NODES, parse_yaml
+from tests.support.manifest_reader import TODAY
 from tests.support.processor_time import measure_processor_seconds
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ PUNCTUATION = "tests:-[]{}&*!<>|?%@`'\"#,\n \t$idnamegroups01~"
 
 def load_bytes(data: bytes, folder: Path) -> Manifest:
     (folder / "m.yml").write_bytes(data)
-    return load_manifest("m.yml", str(folder), Interpolator({}, BuildContext()))
+    return load_manifest("m.yml", str(folder), Interpolator({}, BuildContext()), TODAY)
 
 
 def build_yaml_bomb(levels: int, merge: bool) -> str:

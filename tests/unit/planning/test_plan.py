@@ -21,6 +21,7 @@ from autonoma_ci.manifest.schema import Manifest
 from autonoma_ci.models import AppVersion, BuildContext, ChangeSummary, RunRequest, TargetKind
 from autonoma_ci.planning import plan
 from autonoma_ci.planning.selection import ChangeFilter, FailedRuns
+from tests.support.manifest_reader import TODAY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -215,7 +216,7 @@ def test_group_named_none_is_refused(tmp_path: Path) -> None:
     """The option `groups` could not select such a group."""
     (tmp_path / "autonoma.yml").write_text("tests:\n  - id: a\n    groups: [smoke, none]\n", "utf-8")
     with pytest.raises(InputError) as error_info:
-        load_manifest("autonoma.yml", str(tmp_path), Interpolator({}, BuildContext()))
+        load_manifest("autonoma.yml", str(tmp_path), Interpolator({}, BuildContext()), TODAY)
     message = "autonoma.yml:3:21: invalid group name: 'none', which selects nothing. Use another name."
     assert str(error_info.value) == message
 
@@ -305,7 +306,7 @@ def test_error_names_ids_and_manifest() -> None:
 def test_empty_manifest_has_its_line(tmp_path: Path) -> None:
     """The position is where the entries belong."""
     (tmp_path / "autonoma.yml").write_text("# all of it\nversion: 1\ntests: []\n", "utf-8")
-    manifest = load_manifest("autonoma.yml", str(tmp_path), Interpolator({}, BuildContext()))
+    manifest = load_manifest("autonoma.yml", str(tmp_path), Interpolator({}, BuildContext()), TODAY)
     error_message = get_empty_plan_error(Settings(), manifest)
     assert error_message.startswith(
         "autonoma.yml:3:1: nothing to run: the manifest has no entries. Add an id below `tests:`"

@@ -24,6 +24,7 @@ from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
 from autonoma_ci.yaml_subset import parser
 from tests.support.github_job import LONG_TIMEOUTS
+from tests.support.manifest_reader import TODAY
 from tests.system.security.redaction.echo_server import EchoResponse, EchoServer
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def test_repr_of_manifest_and_plan_hides_values(tmp_path: Path) -> None:
     """Manifest, settings, plan and results show no value of a variable."""
     (tmp_path / "a.yml").write_text(MANIFEST, "utf-8")
     interpolation = Interpolator(ENVIRON, BuildContext(), ())
-    manifest = load_manifest("a.yml", str(tmp_path), interpolation)
+    manifest = load_manifest("a.yml", str(tmp_path), interpolation, TODAY)
     loaded_settings, problems = settings.load_settings(
         {}, ["E=sentinel-e"], ENVIRON | {"AUTONOMA_VARIABLES": "F=sentinel-f"}
     )
@@ -75,7 +76,7 @@ def test_manifest_error_hides_values(tmp_path: Path) -> None:
         MANIFEST + "  - {id: two, variables: {B: [sentinel], C: $sentinel}, x: '${DATABASE}'}\n", "utf-8"
     )
     with pytest.raises(InputError) as raised:
-        load_manifest("a.yml", str(tmp_path), Interpolator(ENVIRON, BuildContext(), ()))
+        load_manifest("a.yml", str(tmp_path), Interpolator(ENVIRON, BuildContext(), ()), TODAY)
     assert len(raised.value.diagnostics) >= 3
     assert "sentinel" not in _format_value(raised.value) + _format_value(raised.value.diagnostics)
     assert "sentinel" not in "".join(traceback.format_exception(raised.value))
