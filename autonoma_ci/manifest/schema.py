@@ -85,7 +85,10 @@ def _check_string(value: YamlValue, advice: str = _NO_VALUE_ADVICE) -> str:
 def _read_with(parse: Callable[[str], object]) -> BeforeValidator:
     """Return a validator that reports the error of a parser of options."""
 
-    def read(value: YamlValue) -> object:
+    def read(value: YamlValue | float) -> object:
+        if isinstance(value, (int, float)):
+            # A manifest that does not come from YAML.
+            return value
         try:
             return parse(_check_string(value))
         except InputError as error:
@@ -94,7 +97,7 @@ def _read_with(parse: Callable[[str], object]) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-def _parse_until(value: YamlValue, info: ValidationInfo) -> date:
+def _parse_until(value: YamlValue | date, info: ValidationInfo) -> date:
     """Return the last day of a quarantine.
 
     The context of the validation has the current date in UTC.
@@ -102,9 +105,13 @@ def _parse_until(value: YamlValue, info: ValidationInfo) -> date:
     Raises:
         ValueError: The text is no date, or too far ahead.
     """
+    if isinstance(value, date):
+        # A manifest that does not come from YAML.
+        return value
     context: Any = info.context
-    last_day = context["today"] + timedelta(days=MAX_QUARANTINE_DAYS)
-    example = context["today"] + timedelta(days=MAX_QUARANTINE_DAYS // 3)
+    today: date = context["today"]
+    last_day = today + timedelta(days=MAX_QUARANTINE_DAYS)
+    example = today + timedelta(days=MAX_QUARANTINE_DAYS // 3)
     text = _check_string(value, f"Write a date, such as {example}.")
     try:
         # Since Python 3.11, `fromisoformat` also accepts other forms, such as weeks.

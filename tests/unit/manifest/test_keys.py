@@ -233,8 +233,10 @@ def test_option_is_no_key(key: str, option: str) -> None:
     [
         (
             TOP,
-            "always, application_versions, defaults, environments, folders, groups, run_on_latest, tags, tests, "
-            "version",
+            (
+                "always, application_versions, defaults, environments, folders, groups, run_on_latest, tags, tests, "
+                "version"
+            ),
         ),
         (
             TEST,

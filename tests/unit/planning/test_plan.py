@@ -21,7 +21,6 @@ from autonoma_ci.manifest.schema import Manifest
 from autonoma_ci.models import AppVersion, BuildContext, ChangeSummary, RunRequest, TargetKind
 from autonoma_ci.planning import plan
 from autonoma_ci.planning.selection import ChangeFilter, FailedRuns
-from tests.support.manifest_reader import TODAY
 
 if TYPE_CHECKING:
     from pathlib import Path

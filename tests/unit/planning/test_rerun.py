@@ -148,7 +148,7 @@ TEXTS = st.text("a' \"$`\\;|-é\t*", min_size=1, max_size=8).filter(lambda text:
 )
 def test_command_is_read_back(path: str, environment: str, group: str, seconds: int, target: str) -> None:
     """A shell and the program read each argument as it was."""
-    group = group.strip()
+    group, environment = group.strip(), " ".join(environment.split())
     if not target.isascii() or group.startswith("#"):
         return
     (command,) = build_commands(
