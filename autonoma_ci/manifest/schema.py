@@ -175,8 +175,8 @@ _Owner = Annotated[str, StringConstraints(max_length=100), WithJsonSchema({**SCA
 _LongText = Annotated[str, StringConstraints(max_length=500), WithJsonSchema({**SCALAR_SCHEMA, "maxLength": 500})]
 _Reason = Annotated[
     str,
-    BeforeValidator(partial(_check_string, advice="Write why the entry is in quarantine.")),
     StringConstraints(min_length=1, max_length=500, strip_whitespace=True),
+    BeforeValidator(partial(_check_string, advice="Write why the entry is in quarantine.")),
     WithJsonSchema({**SCALAR_SCHEMA, "pattern": r"\S", "maxLength": 500}),
 ]
 _Until = Annotated[

@@ -123,7 +123,7 @@ def test_run_waits_for_deployment(
     problem: tuple[str, str] | None, code: int, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page that is not ready starts nothing, and each run has the reason."""
-    monkeypatch.setattr("autonoma_ci.net.wait_for_url.wait_for_url", lambda *_: problem)
+    monkeypatch.setattr("autonoma_ci.net.wait_for_url.wait_for_url", lambda *_, **__: problem)
     with Sandbox(pace=0) as sandbox:
         environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url, "AUTONOMA_RESULTS_DIR": "r"}
         flags = ("--test-ids", "a,b", "--wait-for-url", "https://pr-7.preview.example.com")
@@ -134,7 +134,7 @@ def test_run_waits_for_deployment(
     assert [run["state"] for run in runs] == [state, state]
     if problem:
         assert {run["message"] for run in runs} == {f"not sent: {problem[0]}"}
-        hint = problem[1] or "Check wait-for-url and its deployment"
+        hint = problem[1] or "Check --wait-for-url and its deployment, or increase wait-for-url-timeout."
         assert all(run["suggestion"].startswith(hint) for run in runs)
 
 

@@ -29,10 +29,20 @@ if TYPE_CHECKING:
 class UrlWait:
     """One wait with its log lines and its result. Its time passes only in its pauses."""
 
-    def __init__(self, url: str, seconds: float = 20.0, redactor: Redactor = NO_SECRETS) -> None:
+    def __init__(
+        self, url: str, seconds: float = 20.0, redactor: Redactor = NO_SECRETS, *, same_host_only: bool = False
+    ) -> None:
         self.lines: list[str] = []
         self._time = 0.0
-        result = wait_for_url(url, seconds, lambda: self._time, self._pause, self.lines.append, redactor)
+        result = wait_for_url(
+            url,
+            seconds,
+            lambda: self._time,
+            self._pause,
+            self.lines.append,
+            redactor,
+            same_host_only=same_host_only,
+        )
         self.reason, self.hint = result or ("", "")
 
     def _pause(self, seconds: float) -> None:
@@ -146,6 +156,32 @@ def test_relative_redirect_is_followed() -> None:
     """A relative redirect is followed."""
     with FaultServer(serve_in_turn(redirect_to("/x/y/z"), send_response(200))) as server:
         assert UrlWait(f"{server.url}/a/b/c").reason == ""
+
+
+@pytest.mark.parametrize(
+    ("target", "shown_target"),
+    [
+        ("http://localhost:1/x?token=t0p", "http://localhost:1/x"),
+        ("//evil.test/x", "http://evil.test/x"),
+        ("http://127.0.0.1.evil.test/", "http://127.0.0.1.evil.test"),
+        ("http://user@127.0.0.1:1/", "http://127.0.0.1:1"),
+        ("http://127.0.0.1\\.evil.test/", "http://127.0.0.1\\.evil.test"),
+    ],
+)
+def test_redirect_to_other_host_is_refused(target: str, shown_target: str) -> None:
+    """A URL of the manifest can come from an unknown author, so redirects stay on its host."""
+    with FaultServer(redirect_to(target)) as server:
+        reason = UrlWait(server.url, same_host_only=True).reason
+    assert reason.endswith(f": HTTP 302: redirect to another host, {shown_target}")
+
+
+def test_redirect_on_same_host_is_followed() -> None:
+    """Another path and another port are on the same host."""
+    with FaultServer(send_response(200)) as other_server:
+        handlers = redirect_to("/x"), redirect_to(f"{other_server.url}/y")
+        with FaultServer(serve_in_turn(*handlers)) as server:
+            assert UrlWait(server.url, same_host_only=True).reason == ""
+        assert other_server.connection_count == 1
 
 
 def test_redirect_loop_is_not_ready() -> None:
