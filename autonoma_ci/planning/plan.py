@@ -26,11 +26,6 @@ from autonoma_ci.planning.selection import (
     select_only,
     start_selection,
 )
-from autonoma_ci.planning.selection_errors import (
-    explain_empty_plan,
-    find_missing_runs_error,
-    find_selection_errors,
-)
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.reports.log import format_run
 from autonoma_ci.reports.summary import pluralize
@@ -40,8 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from autonoma_ci.config.parsers import Shard
+    from autonoma_ci.errors import Diagnostic
     from autonoma_ci.manifest.schema import Manifest
-    from autonoma_ci.planning.selection import ChangeFilter, FailedRuns, Selection
+    from autonoma_ci.planning.selection import Candidate, ChangeFilter, FailedRuns, Selection
 
 # A larger plan is probably an error in a matrix, and every run costs money.
 MAX_RUNS = 20_000
@@ -160,7 +156,7 @@ def build_plan(settings: Settings, manifest: Manifest | None, context: PlanConte
     # The entries of the options and of the manifest.
     candidates = () if settings.selects_nothing else collect_candidates(settings, manifest)
     failed_runs = context.failed_runs
-    errors = find_selection_errors(settings, manifest, candidates, ignores_groups=bool(failed_runs))
+    errors = _find_selection_errors(settings, manifest, candidates, ignores_groups=bool(failed_runs))
     shard = settings.resolve_shard(context.ci_shard)
     if settings.shard == "auto" and not shard:
         errors.append(f"{settings.spelling_of('shard')}: {_NO_CI_SHARD_MESSAGE} {_GITHUB_SHARD_HINT}")
@@ -181,6 +177,8 @@ def build_plan(settings: Settings, manifest: Manifest | None, context: PlanConte
     commands = RerunCommands(settings, manifest, context.manifest_path)
     builder = RequestBuilder(settings, manifest, context.today, commands)
     if failed_runs:
+        from autonoma_ci.planning.selection_errors import find_missing_runs_error
+
         if missing := find_missing_runs_error(candidates, failed_runs, builder.build, settings):
             raise InputError([missing])
         selection, requests = select_failed(selection, failed_runs, builder.build)
@@ -188,7 +186,7 @@ def build_plan(settings: Settings, manifest: Manifest | None, context: PlanConte
         requests = _enforce_limits(chain.from_iterable(map(builder.build, selection.candidates)))
     is_unchanged = Rule.UNCHANGED in selection.left_out and bool(select_only(by_groups, settings.only).candidates)
     if not (requests or settings.allow_empty or settings.selects_nothing or is_unchanged):
-        raise InputError([explain_empty_plan(settings, manifest, selection, failed_runs)])
+        raise InputError([_explain_empty_plan(settings, manifest, selection, failed_runs)])
     requests, duplicate_notes = _deduplicate(requests)
     digest = short_digest("\n".join(str(request.key) for request in requests), _DIGEST_DIGITS)
     notes = [
@@ -232,7 +230,7 @@ def count_runs(manifest: Manifest) -> tuple[int, int]:
     settings = Settings()
     candidates = collect_candidates(settings, manifest)
     if not candidates:
-        raise InputError([explain_empty_plan(settings, manifest, start_selection(candidates), None)])
+        raise InputError([_explain_empty_plan(settings, manifest, start_selection(candidates), None)])
     builder = RequestBuilder(settings, manifest, date.min, RerunCommands(settings, manifest, ""))
     selected = select_by_groups(candidates, settings, manifest).candidates
     counts = [
@@ -240,6 +238,26 @@ def count_runs(manifest: Manifest) -> tuple[int, int]:
         for items in (candidates, selected)
     ]
     return counts[0], counts[0] - counts[1]
+
+
+def _find_selection_errors(
+    settings: Settings, manifest: Manifest | None, candidates: Sequence[Candidate], *, ignores_groups: bool
+) -> list[str | Diagnostic]:
+    """Return the errors of the options that select entries."""
+    if not (settings.environment or settings.groups or settings.exclude_groups or settings.only):
+        return []
+    # Loaded only with such an option, because most steps have none.
+    from autonoma_ci.planning.selection_errors import find_selection_errors
+
+    return find_selection_errors(settings, manifest, candidates, ignores_groups=ignores_groups)
+
+
+def _explain_empty_plan(
+    settings: Settings, manifest: Manifest | None, selection: Selection, failed_runs: FailedRuns | None
+) -> Diagnostic:
+    from autonoma_ci.planning.selection_errors import explain_empty_plan
+
+    return explain_empty_plan(settings, manifest, selection, failed_runs)
 
 
 def _find_changes(selection: Selection, settings: Settings, context: PlanContext) -> ChangeFilter | None:
