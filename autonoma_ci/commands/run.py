@@ -56,7 +56,7 @@ def _run(arguments: RunArguments, step: JobStep) -> int:
     inputs = add_failed_runs(inputs, runtime.working_directory, step.ci)
     # Before the manifest, which can need seconds: a step that is killed must not leave the files of an older one.
     step.begin_files()
-    inputs = add_plan(inputs, runtime.environ, runtime.working_directory, step.ci, runtime.clock.utc_date())
+    inputs = add_plan(inputs, runtime.environ, runtime.working_directory, step.ci, runtime.clock)
     step.redact_debug_log(_collect_values(inputs), are_complete=not inputs.errors)
     step.report_diagnostics(inputs)
     if errors := [*inputs.errors, *results_dir_errors]:

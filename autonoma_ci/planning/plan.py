@@ -133,6 +133,8 @@ class PlanContext(NamedTuple):
     find_changes: Callable[[], ChangeFilter] | None = None
     # The runs of the option `failed-from`, or None without it.
     failed_runs: FailedRuns | None = None
+    # The names of the entries that this change put in quarantine.
+    quarantined_by_change: tuple[str, ...] = ()
 
 
 NO_PLAN_CONTEXT = PlanContext()
@@ -211,7 +213,7 @@ def build_plan(settings: Settings, manifest: Manifest | None, context: PlanConte
     environment = manifest.selected_environment if manifest else None
     return Plan(
         tuple(requests),
-        PlanFacts(tuple(notes), digest, changes.summary if changes else None),
+        PlanFacts(tuple(notes), digest, changes.summary if changes else None, context.quarantined_by_change),
         environment_texts=tuple(map(Secret, sorted(manifest.environment_texts))) if manifest else (),
         fact_values=manifest.fact_values.difference(settings.variables.values()) if manifest else frozenset(),
         warnings=tuple(find_ended_quarantines(selection.candidates, settings, context.today)),

@@ -151,6 +151,85 @@ def test_allow_empty_accepts_empty_selection(tmp_path: Path, sandbox: Sandbox) -
     assert sandbox.received == []
 
 
+# changed-files
+
+SERVICES = """\
+always: [package-lock.json]
+tests:
+  - {id: checkout, groups: [web], when: {changed: [services/checkout/**, "!**/*.md"]}}
+  - {id: search, groups: [web], when: {changed: [services/search/**]}}
+  - {id: sandbox-fails, groups: [other], when: {changed: [services/other/**]}}
+"""
+ALL_SERVICES = ["checkout", "sandbox-fails", "search"]
+
+
+def run_services(folder: Path, sandbox: Sandbox, changed_files: str, *argv: str, text: str = SERVICES) -> CommandResult:
+    (folder / "services.yml").write_text(text, "utf-8")
+    return run(folder, sandbox, "--manifest", "services.yml", "--changed-files", changed_files, *argv)
+
+
+@pytest.mark.parametrize(
+    ("changed_files", "started", "note"),
+    [
+        ("services/checkout/a.ts", ["checkout"], "2 of 3 entries left out: 2 unchanged."),
+        ("services/search/a.md\nREADME.md", ["search"], "2 of 3 entries left out: 2 unchanged."),
+        ("all", ALL_SERVICES, "Entries with `when` run for any change: --changed-files is all."),
+        (
+            "package-lock.json",
+            ALL_SERVICES,
+            "Entries with `when` run for any change: the manifest or a file of `always` has changed.",
+        ),
+        (
+            "services.yml",
+            ALL_SERVICES,
+            "Entries with `when` run for any change: the manifest or a file of `always` has changed.",
+        ),
+    ],
+)
+def test_changed_files_select_entries(
+    changed_files: str, started: list[str], note: str, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """Only entries with a matching file start, and a note says what was left out or why nothing was."""
+    result = run_services(tmp_path, sandbox, changed_files)
+    assert result.code == 0, result.output
+    assert (list_started(sandbox), note in result.out) == (started, True), result.out
+
+
+def test_unchanged_plan_is_skipped(tmp_path: Path, sandbox: Sandbox) -> None:
+    """A change of documents only starts nothing, and this is no error."""
+    result = run_services(tmp_path, sandbox, "services/checkout/README.md", "--wait", "--results-dir", "results")
+    assert result.code == 0, result.output
+    assert "3 of 3 entries left out: 3 unchanged." in result.out
+    assert "Nothing to run: no selected entry depends on the changed files." in result.out
+    saved = read_results(tmp_path)
+    assert (saved["conclusion"], saved["reason"], saved["runs"]) == ("skipped", "ok", [])
+    assert saved["changed_files"] == {"source": "list", "base": "", "file_count": 1, "full_run_reason": None}
+    assert sandbox.received == []
+
+
+def test_unchanged_entries_excuse_no_other_rule(tmp_path: Path, sandbox: Sandbox) -> None:
+    """Groups that leave nothing are an error for any change."""
+    result = run_services(tmp_path, sandbox, "README.md", "--groups", "web", "--exclude-groups", "web")
+    assert result.code == 2
+    assert "Nothing to run: all entries are left out (1 by groups, 2 excluded)." in result.errors[0]
+
+
+def test_doubt_runs_everything(tmp_path: Path, sandbox: Sandbox) -> None:
+    """Without a clone, every entry runs, and the notice says why."""
+    result = run_services(tmp_path, sandbox, "auto")
+    assert result.code == 0, result.output
+    assert list_started(sandbox) == ALL_SERVICES
+    assert "Notice: Entries with `when` run for any change: " in result.out
+
+
+def test_failed_runs_need_no_changed_files(tmp_path: Path, sandbox: Sandbox) -> None:
+    """A run without a pass starts again, also if no file of it has changed since."""
+    assert run_services(tmp_path, sandbox, "all", "--wait", "--results-dir", "old").code == 1
+    count = len(sandbox.received)
+    assert run_services(tmp_path, sandbox, "README.md", "--failed-from", "old").code == 0
+    assert list_started(sandbox, count) == ["sandbox-fails"]
+
+
 # failed-from
 
 

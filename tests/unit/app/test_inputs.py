@@ -25,8 +25,9 @@ from autonoma_ci.config.parsers import Shard
 from autonoma_ci.config.settings import Settings, load_settings
 from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.identity import Part
-from autonoma_ci.models import BuildContext
+from autonoma_ci.models import BuildContext, Quarantine
 from autonoma_ci.redaction.redactor import Redactor, Secret
+from tests.support.fake_clock import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +44,7 @@ PARALLEL = {"GITLAB_CI": "true", "CI_JOB_NAME": "e2e", "CI_NODE_INDEX": "2", "CI
 
 def load_plan(folder: Path, environ: Mapping[str, str], ci: CIEnvironment = LOCAL, *variables: str) -> Inputs:
     """Return the inputs of a step with its plan."""
-    return add_plan(load_inputs(RunArguments({}, variables, ()), environ, ci), environ, str(folder), ci, TODAY)
+    return add_plan(load_inputs(RunArguments({}, variables, ()), environ, ci), environ, str(folder), ci, FakeClock())
 
 
 def load(environ: Mapping[str, str]) -> Settings:
@@ -456,3 +457,19 @@ def test_short_credential_in_id_is_allowed(tmp_path: Path) -> None:
     inputs = load_plan(tmp_path, {ID: "sandbox", SECRET: "s3cret", "AUTONOMA_TEST_IDS": "Pay sandbox=sandbox-fails"})
     assert inputs.errors == ()
     assert [(run.id, run.name) for run in inputs.plan.requests] == [("sandbox-fails", "Pay sandbox")]
+
+
+# Credentials in shown texts
+
+
+def test_credential_in_shown_text_is_redacted(tmp_path: Path) -> None:
+    """Name, owner, quarantine and notes of an entry are shown in reports."""
+    quarantine = f"{{until: 2025-01-08, reason: 'mail {VALUE}', issue: 'at {VALUE}'}}"
+    entry = f"{{id: a, name: 'Test {VALUE}', owner: 'by {VALUE}', quarantine: {quarantine}}}"
+    (tmp_path / "autonoma.yml").write_text(f"tests: [{entry}, b]", "utf-8")
+    inputs = load_plan(tmp_path, CREDENTIALS)
+    request = inputs.plan.requests[0]
+    assert (request.name, request.owner) == ("Test ***", "by ***")
+    assert request.quarantine == Quarantine("2025-01-08", "mail ***", "at ***")
+    assert "Test ***" in inputs.plan.notes[0]
+    assert VALUE not in str(inputs.plan.facts)

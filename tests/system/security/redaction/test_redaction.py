@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import threading
-from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
@@ -15,6 +14,7 @@ import pytest
 
 from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
+from autonoma_ci.clock import Clock
 from tests.support.github_job import LONG_TIMEOUTS, START_POLICY
 from tests.support.github_parser import find_commands
 
@@ -201,7 +201,7 @@ def test_repr_hides_secrets(tmp_path: Path) -> None:
 
     environ = build_environment(tmp_path, "http://127.0.0.1:9", "none")
     job_inputs = load_inputs(RunArguments({}, [], []), environ, detect_ci({}))
-    job_inputs = add_plan(job_inputs, environ, str(tmp_path), detect_ci({}), date(2026, 6, 15))
+    job_inputs = add_plan(job_inputs, environ, str(tmp_path), detect_ci({}), Clock())
     job_runtime = Runtime(environ, io.StringIO(), io.StringIO())
     run_result = RunResult(job_inputs.plan.requests[0])
     report = Report("t", BuildContext(), "cli", (run_result,))
