@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.image import measure_image
 from benchmarks.row import find_baseline_mismatches, find_limit_error, select_medians
-from benchmarks.starting import measure_manifest, measure_many_starts, measure_one_start
+from benchmarks.starting import measure_changed_plan, measure_manifest, measure_many_starts, measure_one_start
 from benchmarks.table import (
     BASELINE,
     PAGE,
@@ -41,6 +41,7 @@ MEASUREMENTS = (
     measure_one_start,
     measure_many_starts,
     measure_manifest,
+    measure_changed_plan,
     measure_delays,
     measure_many_runs,
     measure_image,

@@ -25,6 +25,8 @@ MANY = Row("200 tests: bare pool of threads", "s", 1.15, how="200 ms each, media
 MANY_CURL = Row("200 tests: curl in a shell loop", "s", 0.1, how="200 ms each, theirs once")
 READ = Row("10,000 tests in a manifest: time", "s", 3.0, absolute=True, how="the ratio is of processor time")
 READ_MEMORY = Row("10,000 tests in a manifest: memory", "MiB", 300.0, absolute=True, how="peak; theirs: YAML read in C")
+PLAN = Row("10,000 tests, 3,000 changed files: time", "s", 3.0, absolute=True, how="dry run, 500 lists of patterns")
+PLAN_MEMORY = Row("10,000 tests, 3,000 changed files: memory", "MiB", 300.0, absolute=True, how="peak of the same run")
 CURL = ("bash", str(FOLDER / "curl_loop.sh"))
 
 
@@ -83,4 +85,34 @@ def measure_manifest() -> list[Row]:
     return [
         compare_pairs(READ, ours, theirs, ratio_of=processor_seconds),
         compare_pairs(READ_MEMORY, ours, theirs, lambda cost: cost.peak_mebibytes),
+    ]
+
+
+def measure_changed_plan() -> list[Row]:
+    """Measure the plan of 10,000 tests that depend on changed files.
+
+    There is nothing to compare with, so the rows have limits only.
+
+    Raises:
+        RuntimeError: The plan has other entries than expected.
+
+    """
+    entries = [
+        f"  - id: cmtest{i:018d}\n    name: Test {i}\n    when:\n"
+        f"      changed: [services/s{i % 500}/**, 'libs/l{i % 500 % 40}/**/*.ts', '!**/*.md']\n"
+        for i in range(10_000)
+    ]
+    # A third of the services have a file that counts, and all others have only documents.
+    files = [f"services/s{i % 500}/src/f{i}.{'ts' if i % 500 < 170 else 'md'}" for i in range(3000)]
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "autonoma.yml").write_text("version: 1\ntests:\n" + "".join(entries), encoding="utf-8")
+        Path(folder, "files.txt").write_text("\n".join(files), encoding="utf-8")
+        command = (*AUTONOMA_CI, "run", "--dry-run", "--changed-files", "@files.txt")
+        costs = [measure_command(command, {}, Path(folder)) for _ in range(5)]
+    expected = "6,600 of 10,000 entries left out: 6,600 unchanged."
+    if expected not in costs[0].output:
+        raise RuntimeError(f"wrong plan: {costs[0].output[:500]}")
+    return [
+        PLAN._replace(ours=median(cost.seconds for cost in costs)),
+        PLAN_MEMORY._replace(ours=median(cost.peak_mebibytes for cost in costs)),
     ]
