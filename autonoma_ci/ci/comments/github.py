@@ -1,7 +1,7 @@
 """Comments on a pull request of GitHub.
 
-Source: GitHub's REST documentation, "Issue comments", "Troubleshooting the REST API" and "Authenticating with SAML
-SSO", and its GraphQL documentation, "Forming calls" and "Managing global node IDs".
+Source: GitHub's REST documentation, "Issue comments", and its GraphQL documentation, "Forming calls" and "Managing
+global node IDs".
 """
 
 from __future__ import annotations
@@ -9,42 +9,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from autonoma_ci.ci.comments.http import RestClient
-from autonoma_ci.ci.comments.rest import CommentEndpoints, RestCommentThread, api_base_url
+from autonoma_ci.ci.comments.rest import CommentEndpoints, RestCommentThread
 from autonoma_ci.ci.env import env_reader
-from autonoma_ci.escaping import format_duration
+from autonoma_ci.ci.github_api import create_github_client, find_github_hint
+from autonoma_ci.ci.http import api_base_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autonoma_ci.ci.comments.http import RestError
+    from autonoma_ci.ci.http import RestError
     from autonoma_ci.clock import Clock
     from autonoma_ci.models import BuildContext
     from autonoma_ci.redaction.redactor import Secret
 
 # GitHub's limit is 65,536 characters. We apply ours to bytes, of which a text has at least as many.
 MAX_COMMENT_CHARS = 65_000
-# From a part of GitHub's error message, in lower case, to the hint. The first match counts.
+_PERMISSION = "pull-requests: write"
+# From a part of GitHub's error message, in lower case, to the hint.
 _HINT_BY_MESSAGE = {
-    "not accessible by integration": (
-        "The job needs the permission `pull-requests: write`. Pull requests from forks and by Dependabot never have it."
-    ),
-    "not accessible by personal access token": (
-        "Grant the token access to this repository and the permission `Pull requests: write`."
-    ),
-    "saml": "Authorize github-token for the organization's single sign-on, or pass the job's own ${{ github.token }}.",
     "is locked": "Unlock the conversation of the pull request, or turn comment off.",
     "archived": "Unarchive the repository, or turn comment off.",
-    "ip allow list": "Add the IP address of the runner to the organization's IP allow list.",
-}
-_HINT_BY_STATUS = {
-    401: "github-token is invalid, expired, or of another server. Pass ${{ github.token }} or a new token.",
-    404: ("github-token may lack access to this repository. Pass ${{ github.token }} with `pull-requests: write`."),
 }
 _RATE_LIMIT_HINT = "Run the step again later, and let fewer jobs comment at the same time."
-_NO_REASON_HINT = (
-    "GitHub gave no reason, so a proxy or a firewall may have responded. Check HTTPS_PROXY and GITHUB_API_URL."
-)
 
 
 def open_pull_request_thread(
@@ -66,14 +52,9 @@ def open_pull_request_thread(
     """
     get = env_reader(environ)
     # The API of github.com or of an Enterprise Server.
-    base_url = api_base_url(get, "GITHUB_API_URL")
+    base_url = api_base_url(get, "GITHUB_API_URL", "turn comment off")
     if not (base_url and context.change_number and context.repository):
         return None
-    headers = {
-        "Accept": "application/vnd.github+json",
-        "Authorization": f"Bearer {token.reveal()}",
-        "X-GitHub-Api-Version": "2022-11-28",
-    }
     issues_path = f"/repos/{quote(context.repository)}/issues"
     list_path = f"{issues_path}/{context.change_number}/comments"
     # On an Enterprise Server, GraphQL is beside `/api/v3`. On github.com and ghe.com, it is beside the paths of REST.
@@ -92,7 +73,7 @@ def open_pull_request_thread(
     workflow_key = get("GITHUB_WORKFLOW_REF").partition("@")[0] or get("GITHUB_WORKFLOW")
     build_id = context.build_id if context.build_id.isdecimal() else ""
     return RestCommentThread(
-        RestClient(base_url, headers, clock, secrets=[token]),
+        create_github_client(base_url, token, clock),
         endpoints,
         workflow_key,
         build_id,
@@ -104,12 +85,5 @@ def open_pull_request_thread(
 def _find_hint(error: RestError) -> str | None:
     """Return a hint for an error of GitHub, or None."""
     message = error.server_message.lower()
-    if hint := next((text for part, text in _HINT_BY_MESSAGE.items() if part in message), None):
-        return hint
-    if error.is_rate_limit:
-        return f"{_format_retry_time(error)}{_RATE_LIMIT_HINT}"
-    return _NO_REASON_HINT if error.status == 403 and not message else _HINT_BY_STATUS.get(error.status)
-
-
-def _format_retry_time(error: RestError) -> str:
-    return f"GitHub accepts requests again in {format_duration(error.wait_seconds)}. " if error.wait_seconds else ""
+    hint = next((text for part, text in _HINT_BY_MESSAGE.items() if part in message), None)
+    return hint or find_github_hint(error, _PERMISSION, _RATE_LIMIT_HINT)

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.comments.http import RestClient
-from autonoma_ci.ci.comments.rest import CommentEndpoints, RestCommentThread, api_base_url
+from autonoma_ci.ci.comments.rest import CommentEndpoints, RestCommentThread
 from autonoma_ci.ci.env import env_reader, first_number, first_set
+from autonoma_ci.ci.http import RestClient, api_base_url
 from autonoma_ci.escaping import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autonoma_ci.ci.comments.http import RestError
+    from autonoma_ci.ci.http import RestError
     from autonoma_ci.clock import Clock
     from autonoma_ci.models import BuildContext
     from autonoma_ci.redaction.redactor import Secret
@@ -51,7 +51,7 @@ def open_merge_request_thread(
     get = env_reader(environ)
     # The merge request of a fork belongs to its target project.
     project_id = first_number(first_set(environ, "CI_MERGE_REQUEST_PROJECT_ID", "CI_PROJECT_ID"))
-    base_url = api_base_url(get, "CI_API_V4_URL")
+    base_url = api_base_url(get, "CI_API_V4_URL", "turn comment off")
     # An external pull request is on another host, for example GitHub. Its number belongs to that host.
     is_external_pull_request = context.change_number == get("CI_EXTERNAL_PULL_REQUEST_IID") and not get(
         "CI_MERGE_REQUEST_IID"

@@ -6,21 +6,17 @@ GitLab's, "Notes API" and its `order_by`; RFC 9110 §6.6.1 for `Date`.
 
 from __future__ import annotations
 
-import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from autonoma_ci.ci.comments.http import RestError
 from autonoma_ci.ci.comments.sticky import Comment
-from autonoma_ci.config.parsers import parse_api_base_url
-from autonoma_ci.errors import InputError
-from autonoma_ci.escaping import sanitize_line
+from autonoma_ci.ci.http import RestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autonoma_ci.ci.comments.http import RestClient
+    from autonoma_ci.ci.http import RestClient
 
 # 38 of the client's 50 requests can read comments, which leaves 12 to write. GitHub allows at most 2,500 comments on a
 # change, which are 25 pages of 100. GitLab allows 5,000, plus system notes: of those, we read the 3,800 changed last.
@@ -196,31 +192,6 @@ class RestCommentThread:
 
     def _unexpected_response(self) -> RestError:
         return RestError(f"unexpected response from {self._endpoints.service}")
-
-
-def api_base_url(get: Callable[[str], str], name: str) -> str:
-    """Return the API base URL of a variable.
-
-    Args:
-        get: Returns the value of a variable.
-        name: The variable.
-
-    Returns:
-        The URL, or an empty text if it is invalid.
-
-    Raises:
-        InputError: The URL is plain HTTP, which would reveal the token.
-    """
-    text = get(name)
-    try:
-        return parse_api_base_url(text)
-    except InputError:
-        if not text.lower().startswith("http://"):
-            return ""
-    # A URL with credentials is left out of the message.
-    displayed_url = "" if "@" in text else f" ({sanitize_line(re.split('[?#]', text)[0], 100)})"
-    problem = f"{name} is plain HTTP{displayed_url}, but the token needs https"
-    raise InputError([f"{problem}. Serve the API over https, or turn comment off"])
 
 
 def _parse_author_field(data: object, field: str) -> CommentAuthor | None:

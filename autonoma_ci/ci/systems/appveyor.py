@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from autonoma_ci.ci.base import PublishContext, ReportPublisher
-    from autonoma_ci.ci.comments.http import RestClient
+    from autonoma_ci.ci.http import RestClient
     from autonoma_ci.models import Report
 
 _MAX_MESSAGE_CHARS = 500
@@ -74,7 +74,7 @@ class AppVeyor(CISystem):
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
         """Return the publisher for the build's agent, if its URL is known."""
         # Imports requests, which other systems and other commands do not need.
-        from autonoma_ci.ci.comments.http import RestClient
+        from autonoma_ci.ci.http import RestClient
 
         try:
             url = parse_api_base_url(context.environ.get("APPVEYOR_API_URL", ""))
@@ -101,7 +101,7 @@ class AppVeyorPublisher(RemotePublisher):
 
     def publish(self, report: Report) -> list[str]:
         """Send variables and message, and return warnings about missing data."""
-        from autonoma_ci.ci.comments.http import RestError
+        from autonoma_ci.ci.http import RestError
 
         if not report.verdict:
             return []

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from autonoma_ci.ci.base import PublishContext, ReportPublisher
-    from autonoma_ci.ci.comments.http import RestClient
+    from autonoma_ci.ci.http import RestClient
     from autonoma_ci.ci.ownership import OwnerMark
     from autonoma_ci.config.parsers import Shard
     from autonoma_ci.models import Report, RunResult
@@ -120,7 +120,7 @@ class Bitbucket(CISystem):
 def _create_code_insights_publishers(context: PublishContext) -> Sequence[ReportPublisher]:
     """Return the publisher of the report, if the commit is known."""
     # Imports requests, which other systems and other commands do not need.
-    from autonoma_ci.ci.comments.http import RestClient
+    from autonoma_ci.ci.http import RestClient
 
     get = env_reader(context.environ)
     workspace, slug, build = map(get, ("BITBUCKET_WORKSPACE", "BITBUCKET_REPO_SLUG", "BITBUCKET_BUILD_NUMBER"))
@@ -153,7 +153,7 @@ class CodeInsightsPublisher(RemotePublisher):
 
     def publish(self, report: Report) -> list[str]:
         """Write the report and its annotations, and return warnings."""
-        from autonoma_ci.ci.comments.http import RestError
+        from autonoma_ci.ci.http import RestError
 
         if not report.verdict or report.verdict.conclusion is Conclusion.SKIPPED:
             return []
@@ -230,7 +230,7 @@ class CodeInsightsPublisher(RemotePublisher):
             RestError: The request failed with another status than 404.
 
         """
-        from autonoma_ci.ci.comments.http import RestError
+        from autonoma_ci.ci.http import RestError
 
         try:
             owner = _find_owner_mark(self._client.request("GET", path).data)
@@ -248,7 +248,7 @@ class CodeInsightsPublisher(RemotePublisher):
             RestError: The request failed with another status than 404.
 
         """
-        from autonoma_ci.ci.comments.http import RestError
+        from autonoma_ci.ci.http import RestError
 
         try:
             self._client.request("DELETE", path)

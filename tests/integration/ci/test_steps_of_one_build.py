@@ -22,7 +22,8 @@ import pytest
 from autonoma_ci import cli
 from autonoma_ci.api.models import Timeouts
 from autonoma_ci.app.runtime import Runtime
-from autonoma_ci.ci.comments import http, sticky
+from autonoma_ci.ci import http
+from autonoma_ci.ci.comments import sticky
 from autonoma_ci.ci.ownership import (
     parse_mark,
     shared_warning,

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci.comments.http import RestClient, RestError
-from autonoma_ci.ci.comments.rest import CommentAuthor, CommentEndpoints, RestCommentThread, api_base_url
+from autonoma_ci.ci.comments.rest import CommentAuthor, CommentEndpoints, RestCommentThread
 from autonoma_ci.ci.comments.sticky import Comment
-from autonoma_ci.errors import InputError
+from autonoma_ci.ci.http import RestClient, RestError
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
 from tests.support.faults import send_response
@@ -317,47 +316,3 @@ def test_hint_of_connection_precedes_others() -> None:
 
 
 # Base URL
-
-
-@pytest.mark.parametrize(
-    ("text", "url"),
-    [
-        ("https://git.example.com/api/v4/", "https://git.example.com/api/v4"),
-        ("http://127.0.0.1:8080/api", "http://127.0.0.1:8080/api"),
-        ("", ""),
-        ("file:///etc", ""),
-        ("git.example.com", ""),
-        ("https://", ""),
-        ("https://user:s3cret-value@git.example.com", ""),
-        ("https://git.example.com/api?x=1", ""),
-        ("ftp://git.example.com", ""),
-    ],
-)
-def test_base_url_is_https_or_empty(text: str, url: str) -> None:
-    """An invalid URL of the API counts as unknown."""
-    assert api_base_url({"API_URL": text}.__getitem__, "API_URL") == url
-
-
-@pytest.mark.parametrize(
-    ("text", "url_text"),
-    [
-        ("http://git.example.com/api", " (http://git.example.com/api)"),
-        ("HTTP://git.example.com/api?token=s3cret-value#x", " (HTTP://git.example.com/api)"),
-        ("http://git.example.com/#s3cret-value", " (http://git.example.com/)"),
-        ("http://user:s3cret-value@git.example.com/api", ""),
-    ],
-)
-def test_plain_http_base_url_is_rejected(text: str, url_text: str) -> None:
-    """The error has the URL without credentials and names the remedy."""
-    with pytest.raises(InputError) as caught:
-        api_base_url({"API_URL": text}.__getitem__, "API_URL")
-    assert str(caught.value) == (
-        f"API_URL is plain HTTP{url_text}, but the token needs https. Serve the API over https, or turn comment off"
-    )
-
-
-def test_long_base_url_is_cut_in_error() -> None:
-    """The error shows at most 100 characters of the URL."""
-    with pytest.raises(InputError) as caught:
-        api_base_url({"API_URL": f"http://git.example.com/{'x' * 500}"}.__getitem__, "API_URL")
-    assert len(str(caught.value)) < 250

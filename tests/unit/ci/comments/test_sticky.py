@@ -15,7 +15,8 @@ import pytest
 
 from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
-from autonoma_ci.ci.comments import http, sticky
+from autonoma_ci.ci import http
+from autonoma_ci.ci.comments import sticky
 from autonoma_ci.ci.detection import detect, load_system
 from autonoma_ci.ci.ownership import shared_warning
 from autonoma_ci.clock import Clock

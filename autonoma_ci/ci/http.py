@@ -20,6 +20,9 @@ from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
 from autonoma_ci.api.responses import parse_retry_after
+from autonoma_ci.config.parsers import parse_api_base_url
+from autonoma_ci.errors import InputError
+from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.net.connection import find_proxies
 from autonoma_ci.net.errors import RequestNotSentError, drop_tracebacks
 from autonoma_ci.net.session import SafeSession, build_request_error, read_body
@@ -29,7 +32,7 @@ from autonoma_ci.redaction.sanitizer import ResponseSanitizer
 from autonoma_ci.startup import DebugLogger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from autonoma_ci.clock import Clock
     from autonoma_ci.net.errors import ResponseLostError
@@ -51,6 +54,19 @@ _RATE_LIMIT_STATUSES = frozenset({403, 429})
 _MAX_MESSAGE_CHARS = 200
 # Entries of one error that we read. GitLab sends one for each invalid field.
 _MAX_ERROR_ENTRIES = 3
+
+
+class RestLimits(NamedTuple):
+    """The limits of one client.
+
+    The time and the number of requests in total count from the first request on.
+    """
+
+    total_seconds: float
+    request_seconds: float
+    total_requests: int
+    # Of one request, including the first one.
+    attempts: int
 
 
 class RestResponse(NamedTuple):
@@ -102,11 +118,37 @@ class RestError(Exception):
         )
 
 
+def api_base_url(get: Callable[[str], str], name: str, alternative: str) -> str:
+    """Return the API base URL of a variable.
+
+    Args:
+        get: Returns the value of a variable.
+        name: The variable.
+        alternative: What the user can do instead of serving the API over https, as in `turn comment off`.
+
+    Returns:
+        The URL, or an empty text if it is invalid.
+
+    Raises:
+        InputError: The URL is plain HTTP, which would reveal the token.
+    """
+    text = get(name)
+    try:
+        return parse_api_base_url(text)
+    except InputError:
+        if not text.lower().startswith("http://"):
+            return ""
+    # A URL with credentials is left out of the message.
+    displayed_url = "" if "@" in text else f" ({sanitize_line(re.split('[?#]', text)[0], 100)})"
+    problem = f"{name} is plain HTTP{displayed_url}, but the token needs https"
+    raise InputError([f"{problem}. Serve the API over https, or {alternative}"])
+
+
 class RestClient:
     """A client for one API at a base URL.
 
-    All requests have the same headers and go to one host. From the first request on, the client has 60 seconds and 50
-    requests in total.
+    All requests have the same headers and go to one host. Without `limits`, the client has 60 seconds and 50 requests
+    in total.
 
     Args:
         base_url: The base URL of the API.
@@ -114,15 +156,23 @@ class RestClient:
         clock: The clock of timeouts and delays.
         proxy: URL of a proxy for plain HTTP, empty for the proxies of the environment.
         secrets: Values to remove from error messages of the server.
+        limits: The limits of time and requests, None for the default ones.
     """
 
     def __init__(
-        self, base_url: str, headers: Mapping[str, str], clock: Clock, proxy: str = "", secrets: Sequence[Secret] = ()
+        self,
+        base_url: str,
+        headers: Mapping[str, str],
+        clock: Clock,
+        proxy: str = "",
+        secrets: Sequence[Secret] = (),
+        limits: RestLimits | None = None,
     ) -> None:
         self._base_url, self._clock = base_url.rstrip("/"), clock
         self._headers = {"User-Agent": f"autonoma-ci/{__version__}", **headers}
         self._proxies = {"http": proxy} if proxy else find_proxies(base_url)
         self._secrets = tuple(secrets)
+        self._limits = limits or RestLimits(MAX_TOTAL_SECONDS, _REQUEST_TIMEOUT_SECONDS, MAX_REQUESTS, _MAX_ATTEMPTS)
         self._request_count, self._deadline = 0, inf
         self._has_waited_for_limit = False
 
@@ -151,7 +201,7 @@ class RestClient:
         return self._send_with_retries("POST", path, body, at_most_once=False)
 
     def _send_with_retries(self, method: str, path: str, body: object, *, at_most_once: bool) -> RestResponse:
-        attempts_left = _MAX_ATTEMPTS
+        attempts_left = self._limits.attempts
         while True:
             attempts_left -= 1
             try:
@@ -191,13 +241,13 @@ class RestClient:
         """
         now = self._clock.monotonic()
         if not self._request_count:
-            self._deadline = now + MAX_TOTAL_SECONDS
+            self._deadline = now + self._limits.total_seconds
         if now >= self._deadline:
-            raise RestError(f"time limit of {MAX_TOTAL_SECONDS:.0f} s exceeded")
-        if self._request_count >= MAX_REQUESTS:
-            raise RestError(f"limit of {MAX_REQUESTS} requests exceeded")
+            raise RestError(f"time limit of {self._limits.total_seconds:.0f} s exceeded")
+        if self._request_count >= self._limits.total_requests:
+            raise RestError(f"limit of {self._limits.total_requests} requests exceeded")
         self._request_count += 1
-        return min(_REQUEST_TIMEOUT_SECONDS, self._deadline - now)
+        return min(self._limits.request_seconds, self._deadline - now)
 
     def _resolve_url(self, path: str) -> str:
         url = path if "://" in path else self._base_url + path

@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci.comments import http
-from autonoma_ci.ci.comments.http import RestClient, RestError
+from autonoma_ci.ci import http
+from autonoma_ci.ci.http import RestClient, RestError, RestLimits, api_base_url
+from autonoma_ci.clock import Clock
+from autonoma_ci.errors import InputError
 from autonoma_ci.net.total_timeout import deadlines
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
-from tests.support.faults import close, send_half_body, send_response
+from tests.support.faults import close, make_head, send_half_body, send_response, send_slowly
 
 if TYPE_CHECKING:
     import ssl
     from pathlib import Path
 
-    from autonoma_ci.clock import Clock
     from tests.support.certificates import CertificateAuthority
     from tests.support.fault_server import Connection, RequestHandler
 
@@ -357,6 +358,28 @@ def test_client_sends_at_most_50_requests() -> None:
     assert len(server.received_requests) == 50
 
 
+def test_client_with_limits_sends_fewer_requests() -> None:
+    """The attempts of one request and the requests in total have limits of their own."""
+    limits = RestLimits(total_seconds=10.0, request_seconds=5.0, total_requests=3, attempts=2)
+    with serve(UNAVAILABLE) as server:
+        client = RestClient(server.url, {}, FakeClock(), limits=limits)
+        with pytest.raises(RestError, match=r"^HTTP 502$"):
+            client.request("GET", "/notes")
+        assert len(server.received_requests) == 2
+        with pytest.raises(RestError, match=r"^limit of 3 requests exceeded$"):
+            client.request("GET", "/notes")
+    assert len(server.received_requests) == 3
+
+
+def test_client_with_limits_ends_slow_body() -> None:
+    """A body that arrives byte by byte ends at the timeout of the request."""
+    limits = RestLimits(total_seconds=0.5, request_seconds=0.2, total_requests=1, attempts=1)
+    with serve(send_slowly(f"{make_head(200, 'Content-Length: 9000')}{' ' * 9000}", 0.01)) as server:
+        client = RestClient(server.url, {}, Clock(), limits=limits)
+        with pytest.raises(RestError, match="no response in time"):
+            client.request("GET", "/notes")
+
+
 @pytest.mark.parametrize(("seconds", "is_sent"), [(59.9, True), (60.0, False)])
 def test_client_has_60_seconds_in_total(seconds: float, is_sent: bool) -> None:
     """After 60 seconds, no further request is sent."""
@@ -462,3 +485,50 @@ def test_other_status_names_no_delay() -> None:
     """Retry-After with another status is ignored."""
     error = get_request_error(send_response(404, "", "Retry-After: 5"))
     assert error.wait_seconds is None
+
+
+# Base URLs
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("https://git.example.com/api/v4/", "https://git.example.com/api/v4"),
+        ("http://127.0.0.1:8080/api", "http://127.0.0.1:8080/api"),
+        ("", ""),
+        ("file:///etc", ""),
+        ("git.example.com", ""),
+        ("https://", ""),
+        ("https://user:s3cret-value@git.example.com", ""),
+        ("https://git.example.com/api?x=1", ""),
+        ("ftp://git.example.com", ""),
+    ],
+)
+def test_base_url_is_https_or_empty(text: str, url: str) -> None:
+    """An invalid URL of the API counts as unknown."""
+    assert api_base_url({"API_URL": text}.__getitem__, "API_URL", "turn comment off") == url
+
+
+@pytest.mark.parametrize(
+    ("text", "url_text"),
+    [
+        ("http://git.example.com/api", " (http://git.example.com/api)"),
+        ("HTTP://git.example.com/api?token=s3cret-value#x", " (HTTP://git.example.com/api)"),
+        ("http://git.example.com/#s3cret-value", " (http://git.example.com/)"),
+        ("http://user:s3cret-value@git.example.com/api", ""),
+    ],
+)
+def test_plain_http_base_url_is_rejected(text: str, url_text: str) -> None:
+    """The error has the URL without credentials and names the remedy."""
+    with pytest.raises(InputError) as caught:
+        api_base_url({"API_URL": text}.__getitem__, "API_URL", "turn comment off")
+    assert str(caught.value) == (
+        f"API_URL is plain HTTP{url_text}, but the token needs https. Serve the API over https, or turn comment off"
+    )
+
+
+def test_long_base_url_is_cut_in_error() -> None:
+    """The error shows at most 100 characters of the URL."""
+    with pytest.raises(InputError) as caught:
+        api_base_url({"API_URL": f"http://git.example.com/{'x' * 500}"}.__getitem__, "API_URL", "turn comment off")
+    assert len(str(caught.value)) < 250
