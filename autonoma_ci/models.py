@@ -143,9 +143,10 @@ class ChangeBase(NamedTuple):
 
     # Why the build has no base, so that everything runs. None if it has one.
     no_base_reason: str | None = None
-    # The target branch of the change, or else the default branch. Empty if unknown.
+    # The target branch of the change, or else the default branch. Empty if the CI system does not name it. Then it is
+    # the default branch of the clone, and a build of that branch has no base.
     branch: str = ""
-    # A commit of the base. Empty if the CI system does not name it.
+    # A commit of the target branch. Empty if the CI system does not name it.
     sha: str = ""
     # Whether `sha` is the base itself. Otherwise the base is the merge base of `sha` and the head.
     is_exact: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
+from autonoma_ci.ci.change_base import NO_BASE_FACTS, BaseFacts, decide_change_base
 from autonoma_ci.escaping import escape_log_line
 from autonoma_ci.models import PULL_REQUEST, BuildContext, BuildIdRules
 from autonoma_ci.startup import NamedTuple
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from autonoma_ci.clock import Clock
     from autonoma_ci.config.parsers import Shard
     from autonoma_ci.errors import Diagnostic
-    from autonoma_ci.models import Report
+    from autonoma_ci.models import ChangeBase, Report
     from autonoma_ci.redaction.redactor import Secret
 
 UNKNOWN_BUILD = BuildContext()  # no fact of the build is known
@@ -181,6 +182,29 @@ class CISystem(ABC):
 
         It must accept any environment and never fail. An unknown fact is an empty text.
         """
+
+    def read_base_facts(self, environ: Mapping[str, str]) -> BaseFacts:  # noqa: ARG002 - no facts
+        """Read what the system knows about the base of a build.
+
+        It must accept any environment and never fail. A system that names its triggers gives a reason for each one that
+        is neither a push nor a change request. Without facts, a change request has no base, and another branch is
+        compared with the default branch of the clone.
+        """
+        return NO_BASE_FACTS
+
+    def change_base(self, environ: Mapping[str, str], context: BuildContext) -> ChangeBase:
+        """Return what the build is compared with, to find its changed files.
+
+        Args:
+            environ: The variables of the job.
+            context: The build, with the facts that options state.
+
+        Returns:
+            The base, or the reason why the build has none.
+
+        """
+        detected = self.build_context(environ)
+        return decide_change_base(self.read_base_facts(environ), detected, context, self.change_noun)
 
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:  # noqa: ARG002 - no publishers
         """Return the publishers of outputs, variables and summary.

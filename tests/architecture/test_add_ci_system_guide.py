@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 PAGE = (ROOT / "docs" / "contributing" / "adding-a-ci-system.md").read_text("utf-8")
 # The code of the page, in the order of its steps.
-MODULE, RULE, CASES, PROOF = re.findall(r"^```(?:python|markdown)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+MODULE, RULE, CASES, BASES, PROOF = re.findall(r"^```(?:python|markdown)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 URL = "https://quarry.example.com/builds/5"
 PUSH = {
     "QUARRY": "true",
@@ -34,12 +34,16 @@ PUSH = {
     "QUARRY_BUILD_URL": URL,
 }
 CHANGE_VARIABLES = {"QUARRY_BRANCH": "feature/cart", "QUARRY_CHANGE": "7"}
-CHANGED_FILES = ("autonoma_ci/ci/systems/quarry.py", "autonoma_ci/ci/detection.py", "tests/support/ci_environments.py")
+CHANGED_FILES = (
+    *("autonoma_ci/ci/systems/quarry.py", "autonoma_ci/ci/detection.py"),
+    *("tests/support/ci_environments.py", "tests/support/base_cases.py"),
+)
 # The tests that read the tables, and those of the architecture.
 TESTS = (
     *(
         "tests/unit/ci/test_detection.py",
         "tests/integration/ci/test_build_context.py",
+        "tests/integration/ci/test_change_base.py",
         "tests/integration/ci/test_shards.py",
         "tests/integration/ci/test_log_formatters.py",
     ),
@@ -98,6 +102,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     insert_before(
         folder / "tests" / "support" / "ci_environments.py", '    JobCase("unknown-system", ', extract_row(CASES)
     )
+    insert_before(folder / "tests" / "support" / "base_cases.py", '    *_make_cases("ci", ', extract_row(BASES))
     insert_before(folder / "docs" / "ci" / "others.md", "| `ci` | ", PROOF)
     for module in (("ruff", "format", *CHANGED_FILES), ("tests.support.generate_docs",)):
         result = run_command(folder, sys.executable, "-m", *module)
@@ -125,12 +130,13 @@ def run_quarry_job(
     return result.returncode, result.stdout + result.stderr
 
 
-def test_change_is_one_file_and_three_rows(project: Path) -> None:
-    """Git shows one new file, three new rows and one generated row."""
+def test_change_is_one_file_and_four_rows(project: Path) -> None:
+    """Git shows one new file, four new rows and one generated row."""
     assert set(run_git(project, "status", "--porcelain", "--untracked-files=all").splitlines()) == {
         *(
             "?? autonoma_ci/ci/systems/quarry.py",
             " M autonoma_ci/ci/detection.py",
+            " M tests/support/base_cases.py",
             " M tests/support/ci_environments.py",
         ),
         " M docs/ci/others.md",
@@ -141,6 +147,7 @@ def test_change_is_one_file_and_three_rows(project: Path) -> None:
         (True, "0", "autonoma_ci/ci/detection.py"),
         (True, "0", "docs/ci/others.md"),
         (True, "0", "docs/reference/environment-variables.md"),
+        (False, "0", "tests/support/base_cases.py"),
         (False, "0", "tests/support/ci_environments.py"),
     ]
 

@@ -56,10 +56,15 @@ class JobCase:
 
     def write_files(self, folder: Path) -> dict[str, str]:
         """Write the files and return the environment that points to them."""
-        for name, text in self.files.items():
-            path_text = format_java_property(folder) if name.endswith(".properties") else str(folder)
-            (folder / name).write_text(text.replace("{folder}", path_text), "utf-8")
-        return {name: value.replace("{folder}", str(folder)) for name, value in self.environ.items()}
+        return write_job_files(folder, self.environ, self.files)
+
+
+def write_job_files(folder: Path, environ: Mapping[str, str], files: Mapping[str, str]) -> dict[str, str]:
+    """Write the files of a job and return the environment that points to them."""
+    for name, text in files.items():
+        path_text = format_java_property(folder) if name.endswith(".properties") else str(folder)
+        (folder / name).write_text(text.replace("{folder}", path_text), "utf-8")
+    return {name: value.replace("{folder}", str(folder)) for name, value in environ.items()}
 
 
 def format_java_property(path: Path) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.base import CISystem, RemotePublisher
+from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason
 from autonoma_ci.ci.env import (
     env_reader,
     find_untrusted_fork,
@@ -18,6 +19,7 @@ from autonoma_ci.ci.env import (
     first_repository,
     first_set,
     first_web_url,
+    is_truthy,
 )
 from autonoma_ci.config.parsers import parse_api_base_url
 from autonoma_ci.errors import InputError
@@ -70,6 +72,18 @@ class AppVeyor(CISystem):
             # The only job of a build can have no name. The number is the job's position in the build, from 1.
             job_name=first_set(environ, "APPVEYOR_JOB_NAME", "APPVEYOR_JOB_NUMBER"),
         )
+
+    def read_base_facts(self, environ: Mapping[str, str]) -> BaseFacts:
+        """Read the target of a pull request. No variable has the default branch."""
+        get = env_reader(environ)
+        if is_truthy(environ, "APPVEYOR_SCHEDULED_BUILD"):
+            return BaseFacts(NoBaseReason.SCHEDULE)
+        if is_truthy(environ, "APPVEYOR_FORCED_BUILD"):
+            return BaseFacts(NoBaseReason.MANUAL)
+        if get("APPVEYOR_PULL_REQUEST_NUMBER"):
+            return BaseFacts(is_change=True, target_branch=first_branch(get("APPVEYOR_REPO_BRANCH")))
+        is_tag = is_truthy(environ, "APPVEYOR_REPO_TAG") or get("APPVEYOR_REPO_TAG_NAME")
+        return BaseFacts(NoBaseReason.TAG if is_tag else None)
 
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
         """Return the publisher for the build's agent, if its URL is known."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from autonoma_ci.ci.base import MIN_MASK_LENGTH, CISystem, PlainLogFormatter
+from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason, read_trigger
 from autonoma_ci.ci.env import (
     env_reader,
     first_branch,
@@ -47,6 +48,14 @@ if TYPE_CHECKING:
 
 # Of the summary's file name, in characters.
 _MAX_FILE_TITLE_CHARS = 60
+
+# Of builds without a base.
+_REASON_BY_TRIGGER = {
+    "Schedule": NoBaseReason.SCHEDULE,
+    "Manual": NoBaseReason.MANUAL,
+    "ResourceTrigger": NoBaseReason.PIPELINE,
+    "BuildCompletion": NoBaseReason.PIPELINE,
+}
 
 
 class AzureLogFormatter(PlainLogFormatter):
@@ -137,6 +146,18 @@ class Azure(CISystem):
             # The keys in the YAML file. The last one differs between the jobs of a matrix, and between slices.
             job_name=join_job_path(get("SYSTEM_STAGENAME"), get("SYSTEM_PHASENAME"), get("SYSTEM_JOBNAME")),
         )
+
+    def read_base_facts(self, environ: Mapping[str, str]) -> BaseFacts:
+        """Read the target of a pull request. No variable has the default branch."""
+        get = env_reader(environ)
+        match get("BUILD_REASON"):
+            case "PullRequest":
+                return BaseFacts(is_change=True, target_branch=first_branch(get("SYSTEM_PULLREQUEST_TARGETBRANCH")))
+            case "IndividualCI" | "BatchedCI":
+                is_tag = get("BUILD_SOURCEBRANCH").startswith("refs/tags/")
+                return BaseFacts(NoBaseReason.TAG if is_tag else None)
+            case reason:
+                return read_trigger(_REASON_BY_TRIGGER, reason)
 
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
         """Return the publisher of outputs and summary."""

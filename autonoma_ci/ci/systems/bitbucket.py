@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from autonoma_ci.ci.base import CISystem, RemotePublisher, Workspace
+from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason
 from autonoma_ci.ci.env import (
     env_reader,
     first_branch,
@@ -97,6 +98,21 @@ class Bitbucket(CISystem):
             build_attempt=first_number(get("BITBUCKET_STEP_RUN_NUMBER")),
             # No variable has the step's name. BITBUCKET_STEP_UUID changes with each build, and
             # BITBUCKET_PARALLEL_STEP is unique only within its group of steps. So `job_name` stays empty.
+        )
+
+    def read_base_facts(self, environ: Mapping[str, str]) -> BaseFacts:
+        """Read the destination of a pull request.
+
+        No variable has the default branch or the trigger. So a custom or scheduled pipeline of a branch is compared
+        with the default branch, like a push.
+        """
+        get = env_reader(environ)
+        if get("BITBUCKET_TAG"):
+            return BaseFacts(NoBaseReason.TAG)
+        return BaseFacts(
+            is_change=bool(get("BITBUCKET_PR_ID")),
+            target_branch=first_branch(get("BITBUCKET_PR_DESTINATION_BRANCH")),
+            target_sha=first_commit(get("BITBUCKET_PR_DESTINATION_COMMIT")),
         )
 
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.base import CISystem
+from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason, read_trigger
 from autonoma_ci.ci.env import (
     env_reader,
     first_branch,
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
     from autonoma_ci.ci.base import PublishContext, ReportPublisher
     from autonoma_ci.config.parsers import Shard
+
+# Of builds without a base.
+_REASON_BY_TRIGGER = {"manual": NoBaseReason.MANUAL, "schedule": NoBaseReason.SCHEDULE}
 
 
 class Bitrise(CISystem):
@@ -57,6 +61,18 @@ class Bitrise(CISystem):
             # pipeline's run. No variable counts attempts.
             build_id=first_set(environ, "BITRISEIO_PIPELINE_ID", "BITRISE_BUILD_SLUG"),
             job_name=number_job(get("BITRISE_TRIGGERED_WORKFLOW_ID"), _detect_copy(environ)),
+        )
+
+    def read_base_facts(self, environ: Mapping[str, str]) -> BaseFacts:
+        """Read the target of a pull request. No variable has the default branch."""
+        get = env_reader(environ)
+        if get("BITRISE_TRIGGER_METHOD") != "webhook":
+            return read_trigger(_REASON_BY_TRIGGER, get("BITRISE_TRIGGER_METHOD"))
+        if get("BITRISE_GIT_TAG"):
+            return BaseFacts(NoBaseReason.TAG)
+        return BaseFacts(
+            is_change=bool(first_number(get("BITRISE_PULL_REQUEST"))),
+            target_branch=first_branch(get("BITRISEIO_GIT_BRANCH_DEST")),
         )
 
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:

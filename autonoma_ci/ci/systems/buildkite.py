@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.base import CISystem, PlainLogFormatter, RemotePublisher
+from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason, describe_merge_group, read_trigger
 from autonoma_ci.ci.env import (
     env_reader,
     find_untrusted_fork,
@@ -48,6 +49,14 @@ _STYLE_BY_CONCLUSION = {
 _UNREADABLE_META_DATA_WARNING = (
     "The build's meta-data could not be read, so the annotation of this step has a new name. An earlier one may remain."
 )
+
+# Of builds without a base.
+_REASON_BY_SOURCE = {
+    "schedule": NoBaseReason.SCHEDULE,
+    "ui": NoBaseReason.MANUAL,
+    "api": NoBaseReason.API,
+    "trigger_job": NoBaseReason.PIPELINE,
+}
 
 
 class BuildkiteLogFormatter(PlainLogFormatter):
@@ -90,6 +99,24 @@ class Buildkite(CISystem):
             # Buildkite counts retries, so 0 is the first attempt.
             build_attempt=parse_count(get("BUILDKITE_RETRY_COUNT"), increment=1),
             job_name=number_job(_format_step_name(environ), self.detect_shard(environ)),
+        )
+
+    def read_base_facts(self, environ: Mapping[str, str]) -> BaseFacts:
+        """Read the base of a pull request or merge group, or the default branch."""
+        get = env_reader(environ)
+        if get("BUILDKITE_SOURCE") != "webhook":
+            return read_trigger(_REASON_BY_SOURCE, get("BUILDKITE_SOURCE"))
+        if get("BUILDKITE_TAG"):
+            return BaseFacts(NoBaseReason.TAG)
+        merge_group_variables = ("BUILDKITE_MERGE_QUEUE_BASE_COMMIT", "BUILDKITE_MERGE_QUEUE_BASE_BRANCH")
+        if first_set(environ, *merge_group_variables):
+            sha, branch = map(get, merge_group_variables)
+            return describe_merge_group(first_commit(sha), first_branch(branch))
+        return BaseFacts(
+            # Buildkite sets `false` for a build without a pull request.
+            is_change=get("BUILDKITE_PULL_REQUEST") not in {"", "false"},
+            target_branch=first_branch(get("BUILDKITE_PULL_REQUEST_BASE_BRANCH")),
+            default_branch=first_branch(get("BUILDKITE_PIPELINE_DEFAULT_BRANCH")),
         )
 
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:

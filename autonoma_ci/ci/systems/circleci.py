@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.base import CISystem
+from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason
 from autonoma_ci.ci.env import (
     env_reader,
     first_branch,
@@ -60,6 +61,16 @@ class CircleCI(CISystem):
             build_attempt=first_number(get("CIRCLE_BUILD_NUM")),
             job_name=number_job(get("CIRCLE_JOB"), self.detect_shard(environ)),
         )
+
+    def read_base_facts(self, environ: Mapping[str, str]) -> BaseFacts:
+        """Read whether the build is of a pull request or a tag.
+
+        No variable has the target branch, so a pull request has no base. No variable has the trigger either, so a
+        scheduled pipeline of a branch is compared with the default branch, like a push.
+        """
+        get = env_reader(environ)
+        is_change = bool(first_set(environ, "CIRCLE_PR_NUMBER", "CIRCLE_PULL_REQUEST", "CIRCLE_PULL_REQUESTS"))
+        return BaseFacts(NoBaseReason.TAG if get("CIRCLE_TAG") else None, is_change=is_change)
 
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
         """Return the publisher of variables for later steps.

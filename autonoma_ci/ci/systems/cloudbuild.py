@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from autonoma_ci.ci.base import CISystem
+from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason
 from autonoma_ci.ci.env import env_reader, first_branch, first_commit, first_number, first_repository, first_web_url
 from autonoma_ci.ci.publishers.env_file import create_env_file_publishers
 from autonoma_ci.models import BuildContext
@@ -38,6 +39,19 @@ class CloudBuild(CISystem):
             build_url=first_web_url(_build_console_url(get)),
             # A retry is a new build, so there are no attempts. No substitution names the step.
             build_id=get("BUILD_ID"),
+        )
+
+    def read_base_facts(self, environ: Mapping[str, str]) -> BaseFacts:
+        """Read the base branch of a pull request.
+
+        No variable has the default branch or the trigger. So a manual build of a branch is compared with the default
+        branch, like a push.
+        """
+        get = env_reader(environ)
+        return BaseFacts(
+            NoBaseReason.TAG if get("TAG_NAME") else None,
+            is_change=bool(get("_PR_NUMBER")),
+            target_branch=first_branch(get("_BASE_BRANCH")),
         )
 
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:

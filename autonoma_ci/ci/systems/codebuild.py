@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.base import CISystem
+from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason, read_trigger
 from autonoma_ci.ci.env import env_reader, first_branch, first_commit, first_number, first_repository, first_web_url
 from autonoma_ci.models import BuildContext, BuildIdRules
 
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
 
 # The source version of a webhook or of a user: `branch/main`, `tag/v1`, `pr/12`.
 _SOURCE_VERSION_RE = re.compile(r"(branch|tag|pr)/(.+)")
+
+# Of builds without a base.
+_REASON_BY_EVENT = {
+    "PULL_REQUEST_CLOSED": NoBaseReason.CLOSED_CHANGE,
+    "PULL_REQUEST_MERGED": NoBaseReason.CLOSED_CHANGE,
+    "RELEASED": NoBaseReason.RELEASE,
+    "PRERELEASED": NoBaseReason.RELEASE,
+}
 
 
 class CodeBuild(CISystem):
@@ -58,6 +67,21 @@ class CodeBuild(CISystem):
             # The job's identifier in the batch's buildspec. A build outside of a batch has only one job.
             job_name=get("CODEBUILD_BATCH_BUILD_IDENTIFIER"),
         )
+
+    def read_base_facts(self, environ: Mapping[str, str]) -> BaseFacts:
+        """Read the base of a pull request from its webhook. No variable has the default branch."""
+        get = env_reader(environ)
+        match get("CODEBUILD_WEBHOOK_EVENT"):
+            case "PULL_REQUEST_CREATED" | "PULL_REQUEST_UPDATED" | "PULL_REQUEST_REOPENED":
+                return BaseFacts(is_change=True, target_branch=first_branch(get("CODEBUILD_WEBHOOK_BASE_REF")))
+            case "PUSH":
+                is_tag = get("CODEBUILD_WEBHOOK_HEAD_REF").startswith("refs/tags/")
+                is_tag = is_tag or get("CODEBUILD_WEBHOOK_TRIGGER").startswith("tag/")
+                return BaseFacts(NoBaseReason.TAG if is_tag else None)
+            case "" if get("CODEBUILD_INITIATOR").startswith("codepipeline/"):
+                return BaseFacts(NoBaseReason.PIPELINE)
+            case event:
+                return read_trigger(_REASON_BY_EVENT, event)
 
 
 def _parse_source_version(text: str) -> tuple[str, str]:

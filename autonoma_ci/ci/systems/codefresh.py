@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.base import CISystem
+from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason, read_trigger
 from autonoma_ci.ci.env import (
     env_reader,
     first_branch,
     first_commit,
     first_number,
     first_repository,
+    first_set,
     first_web_url,
     parse_count,
 )
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 # In the folder that all steps of a build share. Codefresh reads it after each step.
 _EXPORT_FILE = "env_vars_to_export"
 _MAX_FILE_BYTES = 4 * 1024 * 1024
+
+# How GitHub, GitLab and Bitbucket name the end of a change request.
+_CLOSING_ACTIONS = frozenset({"closed", "close", "merge", "merged", "fulfilled", "rejected"})
 
 
 class Codefresh(CISystem):
@@ -59,6 +64,19 @@ class Codefresh(CISystem):
             build_attempt=parse_count(get("CF_CURRENT_ATTEMPT")),
             job_name=get("CF_STEP_NAME"),
         )
+
+    def read_base_facts(self, environ: Mapping[str, str]) -> BaseFacts:
+        """Read the target of a pull request. No variable has the default branch."""
+        get = env_reader(environ)
+        if get("CF_BUILD_TRIGGER") != "webhook":
+            return read_trigger({"build": NoBaseReason.MANUAL}, get("CF_BUILD_TRIGGER"))
+        if get("CF_PULL_REQUEST_ACTION") in _CLOSING_ACTIONS:
+            return BaseFacts(NoBaseReason.CLOSED_CHANGE)
+        if first_set(environ, "CF_PULL_REQUEST_NUMBER", "CF_PULL_REQUEST_ID", "CF_PULL_REQUEST_TARGET"):
+            return BaseFacts(is_change=True, target_branch=first_branch(get("CF_PULL_REQUEST_TARGET")))
+        # Of these variables, one is for releases and the other one is for tags. The branch of a tag is its name.
+        is_tag = first_set(environ, "CF_RELEASE_TAG", "CF_BASE_BRANCH")
+        return BaseFacts(NoBaseReason.TAG if is_tag else None)
 
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
         """Return the publisher of the variables, if the build's folder is known."""

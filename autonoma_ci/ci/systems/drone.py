@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.base import CISystem
+from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason, read_trigger
 from autonoma_ci.ci.env import (
     env_reader,
     first_branch,
@@ -21,6 +22,15 @@ from autonoma_ci.models import BuildContext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+# Of builds without a base.
+_REASON_BY_EVENT = {
+    "cron": NoBaseReason.SCHEDULE,
+    "custom": NoBaseReason.MANUAL,
+    "tag": NoBaseReason.TAG,
+    "promote": NoBaseReason.DEPLOYMENT,
+    "rollback": NoBaseReason.DEPLOYMENT,
+}
 
 
 class Drone(CISystem):
@@ -49,6 +59,19 @@ class Drone(CISystem):
             build_id=first_number(get("DRONE_BUILD_NUMBER")),
             job_name=join_job_path(get("DRONE_STAGE_NAME"), get("DRONE_STEP_NAME")),
         )
+
+    def read_base_facts(self, environ: Mapping[str, str]) -> BaseFacts:
+        """Read the target of a pull request or the default branch."""
+        get = env_reader(environ)
+        match get("DRONE_BUILD_EVENT"):
+            case "pull_request":
+                # For a pull request, `DRONE_BRANCH` is the target branch too.
+                target = first_branch(get("DRONE_TARGET_BRANCH"), get("DRONE_BRANCH"))
+                return BaseFacts(is_change=True, target_branch=target)
+            case "push":
+                return BaseFacts(default_branch=first_branch(get("DRONE_REPO_BRANCH")))
+            case event:
+                return read_trigger(_REASON_BY_EVENT, event)
 
 
 SYSTEM = Drone()

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.base import MIN_MASK_LENGTH, CISystem, CommentSupport, Workspace
+from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason, describe_merge_group, read_trigger
 from autonoma_ci.ci.env import (
     env_reader,
     find_untrusted_fork,
@@ -64,6 +65,15 @@ _MOUNTED_FOLDERS = ("/github/home", "/github/workflow", "/github/file_commands",
 _PULL_REF_RE = re.compile(r"refs/pull/([0-9]+)/(?:merge|head)")
 _QUEUE_REF_RE = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-([0-9]+)-[0-9a-f]+")
 _COMMIT_RE = re.compile(r"[0-9a-f]{40,64}")
+# Events of builds without a base.
+_REASON_BY_EVENT = {
+    "schedule": NoBaseReason.SCHEDULE,
+    "workflow_dispatch": NoBaseReason.MANUAL,
+    "repository_dispatch": NoBaseReason.API,
+    "release": NoBaseReason.RELEASE,
+    "deployment": NoBaseReason.DEPLOYMENT,
+    "deployment_status": NoBaseReason.DEPLOYMENT,
+}
 _OPEN_VALUE = "the outputs may be inside an unfinished value of another process"
 
 
@@ -132,6 +142,28 @@ class GitHubCompatibleSystem(CISystem):
         "INPUT_*",
     )
     log_formatter = GitHubLogFormatter()
+
+    def read_base_facts(self, environ: Mapping[str, str]) -> BaseFacts:
+        """Read the base of a pull request or merge group, or the default branch.
+
+        Jobs of `pull_request_target`, `workflow_run` and `issue_comment` have all secrets, although anybody can be the
+        author of the change. So the change does not decide what runs in them.
+        """
+        get, event = env_reader(environ), GitHubEvent.load(environ)
+        match get("GITHUB_EVENT_NAME"):
+            case name if name in EVENTS_WITH_SECRETS:
+                return BaseFacts(f"the event {name} has secrets, and its checkout is not the change")
+            case "pull_request" | "pull_request_review" | "pull_request_review_comment":
+                return _read_pull_request_base(event, get)
+            case "merge_group":
+                sha, branch = event.text("merge_group", "base_sha"), event.text("merge_group", "base_ref")
+                return describe_merge_group(first_commit(sha), first_branch(branch))
+            case "push" if get("GITHUB_REF").startswith("refs/tags/"):
+                return BaseFacts(NoBaseReason.TAG)
+            case "push":
+                return BaseFacts(default_branch=first_branch(event.text("repository", "default_branch")))
+            case name:
+                return read_trigger(_REASON_BY_EVENT, name)
 
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
         """Return the publishers of outputs and summary, within act's limit."""
@@ -270,6 +302,17 @@ def _find_change_number(event_name: str, event: GitHubEvent, ref: str) -> str:
     # The merge queue names its branch after the last of the pull requests that it tests together.
     queue = _QUEUE_REF_RE.fullmatch(ref)
     return first_number(queue[1]) if queue else ""
+
+
+def _read_pull_request_base(event: GitHubEvent, get: Callable[[str], str]) -> BaseFacts:
+    # After the end of a pull request, GitHub checks out its target branch.
+    if event.text("action") == "closed":
+        return BaseFacts(NoBaseReason.CLOSED_CHANGE)
+    event_branch = first_branch(event.text("pull_request", "base", "ref"))
+    branch = first_branch(get("GITHUB_BASE_REF"), event_branch)
+    # The tip of the target branch at the time of the event, or an older commit of it.
+    sha = first_commit(event.text("pull_request", "base", "sha")) if branch == event_branch else ""
+    return BaseFacts(is_change=True, target_branch=branch, target_sha=sha)
 
 
 def _find_untrusted_source(event_name: str, event: GitHubEvent, get: Callable[[str], str]) -> UntrustedSource | None:

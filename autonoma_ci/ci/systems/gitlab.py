@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.base import CISystem, CommentSupport, PlainLogFormatter, Workspace
+from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason, read_trigger
 from autonoma_ci.ci.env import (
     env_reader,
     find_untrusted_fork,
@@ -47,6 +48,17 @@ _MAX_LABEL_CHARS = 100
 _MAX_TITLE_CHARS = 60
 # The default of GitLab's limit `ci_job_annotations_size`.
 MAX_JOB_LINKS_BYTES = 81_920
+
+# Of pipelines without a base.
+_REASON_BY_SOURCE = {
+    "schedule": NoBaseReason.SCHEDULE,
+    "web": NoBaseReason.MANUAL,
+    "webide": NoBaseReason.MANUAL,
+    "chat": NoBaseReason.MANUAL,
+    "api": NoBaseReason.API,
+    "trigger": NoBaseReason.API,
+    "pipeline": NoBaseReason.PIPELINE,
+}
 
 
 def _open_comment_thread(
@@ -139,6 +151,32 @@ class GitLab(CISystem):
             # With `parallel`, GitLab adds the number or the matrix values to the name: `e2e 1/3`, `e2e: [linux]`.
             job_name=get("CI_JOB_NAME"),
         )
+
+    def read_base_facts(self, environ: Mapping[str, str]) -> BaseFacts:
+        """Read the target of a merge request or the default branch.
+
+        `CI_MERGE_REQUEST_DIFF_BASE_SHA` is not used. After a change of the target branch, it can be the base of the
+        earlier target (gitlab.com/gitlab-org/gitlab/-/issues/442031).
+        """
+        get = env_reader(environ)
+        match get("CI_PIPELINE_SOURCE"):
+            # A child pipeline has the merge request of its parent. Without one, the trigger of the parent is unknown.
+            case "merge_request_event" | "external_pull_request_event" | "parent_pipeline" if get(
+                "CI_MERGE_REQUEST_IID"
+            ) or get("CI_EXTERNAL_PULL_REQUEST_IID"):
+                kind = "MERGE_REQUEST" if get("CI_MERGE_REQUEST_IID") else "EXTERNAL_PULL_REQUEST"
+                return BaseFacts(
+                    is_change=True,
+                    target_branch=first_branch(get(f"CI_{kind}_TARGET_BRANCH_NAME")),
+                    # A merge request has this commit only in a pipeline for merged results.
+                    target_sha=first_commit(get(f"CI_{kind}_TARGET_BRANCH_SHA")),
+                )
+            case "push" if not get("CI_COMMIT_TAG"):
+                return BaseFacts(default_branch=first_branch(get("CI_DEFAULT_BRANCH")))
+            case "push":
+                return BaseFacts(NoBaseReason.TAG)
+            case source:
+                return read_trigger(_REASON_BY_SOURCE, source)
 
     def extra_result_files(self, report: Report) -> Mapping[str, str]:
         """Return gitlab-annotations.json for `artifacts:reports:annotations`."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.base import CISystem
+from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason
 from autonoma_ci.ci.env import (
     env_reader,
     first_branch,
     first_commit,
     first_number,
     first_repository,
+    first_set,
     first_web_url,
     join_job_path,
     number_job,
@@ -61,6 +63,24 @@ class Harness(CISystem):
             # HARNESS_BUILD_ID is unique only within one pipeline of the project. No variable counts attempts.
             build_id=get("HARNESS_EXECUTION_ID"),
             job_name=number_job(job_name, self.detect_shard(environ)),
+        )
+
+    def read_base_facts(self, environ: Mapping[str, str]) -> BaseFacts:
+        """Read the target of a pull request or the default branch.
+
+        A manual build has the event of its source too, but no Git reference.
+        """
+        get = env_reader(environ)
+        event = first_set(environ, "DRONE_BUILD_EVENT", "CI_BUILD_EVENT")
+        if event == "tag" or get("DRONE_TAG"):
+            return BaseFacts(NoBaseReason.TAG)
+        if not first_set(environ, "DRONE_COMMIT_REF", "CI_COMMIT_REF") or event not in {"push", "pull_request"}:
+            return BaseFacts(NoBaseReason.UNKNOWN_TRIGGER)
+        is_change = event == "pull_request"
+        return BaseFacts(
+            is_change=is_change,
+            target_branch=first_branch(get("DRONE_TARGET_BRANCH"), get("DRONE_COMMIT_BRANCH")) if is_change else "",
+            default_branch=first_branch(get("DRONE_REPO_BRANCH")),
         )
 
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:

@@ -10,13 +10,16 @@ import re
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.base import CISystem
+from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason
 from autonoma_ci.ci.env import (
     env_reader,
     first_branch,
     first_commit,
     first_number,
     first_repository,
+    first_set,
     first_web_url,
+    is_truthy,
     sanitize,
 )
 from autonoma_ci.models import BuildContext, BuildIdRules, UntrustedSource
@@ -37,6 +40,14 @@ _BRANCH_VARIABLES = (
 _REMOTE_RE = re.compile(r"(?:refs/)?(?:remotes/)?origin/")
 # The multibranch plugin's name for the job of a change request, or the Git plugin's name for a detached HEAD.
 _NOT_A_BRANCH_RE = re.compile(r"(?:PR|MR)-[0-9]+(?:-(?:head|merge))?|detached")
+
+# Of builds without a base.
+_REASON_BY_CAUSE = {
+    "BUILD_CAUSE_TIMERTRIGGER": NoBaseReason.SCHEDULE,
+    "BUILD_CAUSE_MANUALTRIGGER": NoBaseReason.MANUAL,
+    "BUILD_CAUSE_REMOTECAUSE": NoBaseReason.API,
+    "BUILD_CAUSE_UPSTREAMTRIGGER": NoBaseReason.PIPELINE,
+}
 
 
 class Jenkins(CISystem):
@@ -78,6 +89,25 @@ class Jenkins(CISystem):
             # The innermost stage. All cells of a `matrix` have stages with the same names.
             job_name=get("STAGE_NAME"),
         )
+
+    def read_base_facts(self, environ: Mapping[str, str]) -> BaseFacts:
+        """Read the target of a change request.
+
+        Only a multibranch job names its default branch, and only the EnvInject plugin names the trigger. Without them,
+        a scheduled or manual build of a branch is compared with the default branch, like a push.
+        """
+        get = env_reader(environ)
+        for variable, reason in _REASON_BY_CAUSE.items():
+            if is_truthy(environ, variable):
+                return BaseFacts(reason)
+        if get("TAG_NAME") or get("gitlabActionType") == "TAG_PUSH":
+            return BaseFacts(NoBaseReason.TAG)
+        # The GitLab plugin sets its target branch for a push too, as the pushed branch.
+        is_change = bool(first_set(environ, "CHANGE_ID", "ghprbPullId", "gitlabMergeRequestIid"))
+        targets = map(get, ("CHANGE_TARGET", "ghprbTargetBranch", "gitlabTargetBranch"))
+        if is_truthy(environ, "BRANCH_IS_PRIMARY") and not is_change:
+            return BaseFacts(NoBaseReason.DEFAULT_BRANCH)
+        return BaseFacts(is_change=is_change, target_branch=first_branch(*targets) if is_change else "")
 
     def attachments_root(self, environ: Mapping[str, str], folder: Path) -> str:  # noqa: ARG002 - no variable needed
         """Return the absolute path of the results folder.

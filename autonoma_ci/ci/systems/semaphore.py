@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.base import CISystem
+from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason
 from autonoma_ci.ci.env import (
     env_reader,
     find_untrusted_fork,
@@ -16,6 +17,7 @@ from autonoma_ci.ci.env import (
     first_number,
     first_repository,
     first_web_url,
+    is_truthy,
     join_job_path,
     shard_from_env,
 )
@@ -27,6 +29,13 @@ if TYPE_CHECKING:
 
     from autonoma_ci.ci.base import PublishContext, ReportPublisher
     from autonoma_ci.config.parsers import Shard
+
+# Of workflows without a base.
+_REASON_BY_TRIGGER = {
+    "SEMAPHORE_WORKFLOW_TRIGGERED_BY_SCHEDULE": NoBaseReason.SCHEDULE,
+    "SEMAPHORE_WORKFLOW_TRIGGERED_BY_API": NoBaseReason.API,
+    "SEMAPHORE_WORKFLOW_TRIGGERED_BY_MANUAL_RUN": NoBaseReason.MANUAL,
+}
 
 
 class Semaphore(CISystem):
@@ -63,6 +72,21 @@ class Semaphore(CISystem):
             build_id=workflow,
             # Names of jobs are unique within a block. Semaphore itself adds `1/3` or the values of a matrix to them.
             job_name=join_job_path(*map(get, job)),
+        )
+
+    def read_base_facts(self, environ: Mapping[str, str]) -> BaseFacts:
+        """Read the target of a pull request. No variable has the default branch."""
+        get = env_reader(environ)
+        for variable, reason in _REASON_BY_TRIGGER.items():
+            if is_truthy(environ, variable):
+                return BaseFacts(reason)
+        if not is_truthy(environ, "SEMAPHORE_WORKFLOW_TRIGGERED_BY_HOOK"):
+            return BaseFacts(NoBaseReason.UNKNOWN_TRIGGER)
+        if get("SEMAPHORE_GIT_TAG_NAME"):
+            return BaseFacts(NoBaseReason.TAG)
+        is_change = bool(get("SEMAPHORE_GIT_PR_NUMBER"))
+        return BaseFacts(
+            is_change=is_change, target_branch=first_branch(get("SEMAPHORE_GIT_BRANCH")) if is_change else ""
         )
 
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:

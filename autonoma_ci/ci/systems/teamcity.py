@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.base import CISystem, PlainLogFormatter
+from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason
 from autonoma_ci.ci.env import (
     env_reader,
     first_branch,
@@ -110,6 +111,26 @@ class TeamCity(CISystem):
             # Each build configuration of a build chain has its own builds, and so has each rerun. So there are no
             # attempts.
             job_name=get("TEAMCITY_BUILDCONF_NAME"),
+        )
+
+    def read_base_facts(self, environ: Mapping[str, str]) -> BaseFacts:
+        """Read the target of a pull request or the default branch from the configuration parameters."""
+        get = env_reader(_read_configuration_parameters(_read_build_properties(environ)))
+        # A build that no user triggered has no such parameter, or the text `n/a`.
+        if get("teamcity.build.triggeredBy.username") not in {"", "n/a"}:
+            return BaseFacts(NoBaseReason.MANUAL)
+        if get("teamcity.build.triggeredBy").startswith("Schedule Trigger"):
+            return BaseFacts(NoBaseReason.SCHEDULE)
+        branch = get("teamcity.build.branch")
+        if branch.startswith("refs/tags/"):
+            return BaseFacts(NoBaseReason.TAG)
+        is_change = bool(get("teamcity.pullRequest.number") or _CHANGE_BRANCH_RE.fullmatch(branch))
+        if get("teamcity.build.branch.is_default") == "true" and not is_change:
+            return BaseFacts(NoBaseReason.DEFAULT_BRANCH)
+        return BaseFacts(
+            is_change=is_change,
+            target_branch=first_branch(get("teamcity.pullRequest.target.branch")),
+            default_branch=first_branch(get("vcsroot.branch")),
         )
 
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.base import CISystem, PlainLogFormatter
+from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason, read_trigger
 from autonoma_ci.ci.env import (
     env_reader,
     find_untrusted_fork,
@@ -71,6 +72,17 @@ class Travis(CISystem):
             build_id=get("TRAVIS_BUILD_ID"),
             job_name=_build_job_name(get),
         )
+
+    def read_base_facts(self, environ: Mapping[str, str]) -> BaseFacts:
+        """Read the target of a pull request. No variable has the default branch."""
+        get = env_reader(environ)
+        match get("TRAVIS_EVENT_TYPE"):
+            case "pull_request":
+                return BaseFacts(is_change=True, target_branch=first_branch(get("TRAVIS_BRANCH")))
+            case "push":
+                return BaseFacts(NoBaseReason.TAG if get("TRAVIS_TAG") else None)
+            case event:
+                return read_trigger({"cron": NoBaseReason.SCHEDULE, "api": NoBaseReason.API}, event)
 
 
 def _build_job_name(get: Callable[[str], str]) -> str:

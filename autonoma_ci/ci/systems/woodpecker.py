@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.base import CISystem
+from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason, read_trigger
 from autonoma_ci.ci.env import (
     env_reader,
     first_branch,
@@ -24,6 +25,16 @@ from autonoma_ci.models import BuildContext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+# Of pipelines without a base.
+_REASON_BY_EVENT = {
+    "cron": NoBaseReason.SCHEDULE,
+    "manual": NoBaseReason.MANUAL,
+    "tag": NoBaseReason.TAG,
+    "release": NoBaseReason.RELEASE,
+    "deployment": NoBaseReason.DEPLOYMENT,
+    "pull_request_closed": NoBaseReason.CLOSED_CHANGE,
+}
 
 
 class Woodpecker(CISystem):
@@ -65,6 +76,20 @@ class Woodpecker(CISystem):
             # The jobs of a matrix share these names. No variable with a fixed name differs between them.
             job_name=join_job_path(get("CI_WORKFLOW_NAME"), get("CI_STEP_NAME")),
         )
+
+    def read_base_facts(self, environ: Mapping[str, str]) -> BaseFacts:
+        """Read the target of a pull request or the default branch."""
+        get = env_reader(environ)
+        # CI_BUILD_EVENT is its name before Woodpecker 1.0.
+        match first_set(environ, "CI_PIPELINE_EVENT", "CI_BUILD_EVENT"):
+            case "pull_request" | "pull_request_metadata":
+                # For a pull request, `CI_COMMIT_BRANCH` is the target branch too.
+                target = first_branch(get("CI_COMMIT_TARGET_BRANCH"), get("CI_COMMIT_BRANCH"))
+                return BaseFacts(is_change=True, target_branch=target)
+            case "push":
+                return BaseFacts(default_branch=first_branch(get("CI_REPO_DEFAULT_BRANCH")))
+            case event:
+                return read_trigger(_REASON_BY_EVENT, event)
 
 
 SYSTEM = Woodpecker()

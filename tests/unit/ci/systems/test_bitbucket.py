@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from autonoma_ci.ci.comments import http
+from autonoma_ci.ci import http
 from autonoma_ci.ci.ownership import build_mark, shared_warning
 from autonoma_ci.ci.systems import bitbucket
 from autonoma_ci.ci.systems.bitbucket import MAX_ANNOTATIONS, SYSTEM, CodeInsightsPublisher
@@ -259,6 +259,8 @@ def test_report_has_counts_and_mark(server: BitbucketServer) -> None:
         {"title": "Started", "type": "NUMBER", "value": 2},
         {"title": "Passed", "type": "NUMBER", "value": 1},
         {"title": "Failed", "type": "NUMBER", "value": 1},
+        {"title": "Flaky", "type": "NUMBER", "value": 0},
+        {"title": "Quarantined", "type": "NUMBER", "value": 0},
         {"title": "Not started", "type": "NUMBER", "value": 0},
         {"title": "Unknown", "type": "NUMBER", "value": 0},
         {"title": "Duration", "type": "DURATION", "value": 61234},
