@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autonoma_ci.ci.comments.sticky import CommentThread
+    from autonoma_ci.ci.compare import ComparedFiles
     from autonoma_ci.clock import Clock
     from autonoma_ci.config.parsers import Shard
     from autonoma_ci.errors import Diagnostic
@@ -137,6 +138,14 @@ class CommentSupport(NamedTuple):
     open_thread: Callable[[Mapping[str, str], BuildContext, Secret, Clock], CommentThread | None]
 
 
+class CompareSupport(NamedTuple):
+    """How to compare commits through the API of a CI system."""
+
+    token_option: str  # name of the option with the token
+    # Returns the changed files of a build. Raises CompareError if they are not known for certain.
+    compare: Callable[[Mapping[str, str], BuildContext, ChangeBase, Secret, Clock], ComparedFiles]
+
+
 class Workspace(NamedTuple):
     """The folders that outlive the container of a job."""
 
@@ -175,6 +184,8 @@ class CISystem(ABC):
     log_formatter: LogFormatter = PLAIN_LOG_FORMATTER
     # How to comment on a pull or merge request. None if the system has no comments.
     comment_support: CommentSupport | None = None
+    # How to compare commits without a clone. None if the system has no such API.
+    compare_support: CompareSupport | None = None
 
     @abstractmethod
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:

@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.base import MIN_MASK_LENGTH, CISystem, CommentSupport, Workspace
+from autonoma_ci.ci.base import MIN_MASK_LENGTH, CISystem, CommentSupport, CompareSupport, Workspace
 from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason, describe_merge_group, read_trigger
 from autonoma_ci.ci.env import (
     env_reader,
@@ -49,9 +49,10 @@ if TYPE_CHECKING:
 
     from autonoma_ci.ci.base import LogGroup, PublishContext, ReportPublisher
     from autonoma_ci.ci.comments.rest import RestCommentThread
+    from autonoma_ci.ci.compare import ComparedFiles
     from autonoma_ci.clock import Clock
     from autonoma_ci.errors import Diagnostic
-    from autonoma_ci.models import Report
+    from autonoma_ci.models import ChangeBase, Report
     from autonoma_ci.redaction.redactor import Secret
 
 # GitHub's documentation limits the payload of a webhook to 25 MB.
@@ -84,6 +85,15 @@ def _open_comment_thread(
     from autonoma_ci.ci.comments.github import open_pull_request_thread
 
     return open_pull_request_thread(environ, context, token, clock)
+
+
+def _compare_changes(
+    environ: Mapping[str, str], context: BuildContext, base: ChangeBase, token: Secret, clock: Clock
+) -> ComparedFiles:
+    # Imports requests, which a job without a comparison does not need.
+    from autonoma_ci.ci.compare import compare_changes
+
+    return compare_changes(environ, context, base, token, clock)
 
 
 class GitHubLogFormatter:
@@ -205,6 +215,7 @@ class GitHub(GitHubCompatibleSystem):
     # Source: github.com/nektos/act.
     build_id_rules = BuildIdRules(ambiguous_ids=frozenset({"1"}))
     comment_support = CommentSupport("github-token", _open_comment_thread)
+    compare_support = CompareSupport("github-token", _compare_changes)
 
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:
         """Read the facts of a job."""
