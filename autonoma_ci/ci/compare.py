@@ -54,6 +54,8 @@ class ComparedFiles(NamedTuple):
     paths: frozenset[str]
     # The merge base of the two commits.
     base: str
+    # The paths that can be submodules. Which of their files changed is unknown.
+    submodules: frozenset[str] = frozenset()
 
 
 class CompareError(Exception):
@@ -139,7 +141,10 @@ def _parse_comparison(data: Any, base: ChangeBase) -> ComparedFiles:
         raise CompareError(f"GitHub's API lists only the first {MAX_FILES} changed files", _CHECKOUT_HINT)
     if not files:
         raise CompareError("GitHub's API lists no changed file", _CHECKOUT_HINT)
-    return ComparedFiles(frozenset(path for file in files for path in _read_paths(file)), merge_base)
+    entries = [file if isinstance(file, dict) else {} for file in files]
+    paths = frozenset(path for entry in entries for path in _read_paths(entry))
+    submodules = frozenset(path for entry in entries if _can_be_submodule(entry) for path in _read_paths(entry))
+    return ComparedFiles(paths, merge_base, submodules)
 
 
 def _read_text(data: Mapping[str, Any], name: str) -> str:
@@ -153,21 +158,29 @@ def _read_commit(data: Mapping[str, Any], name: str) -> str:
     return sha if COMMIT_HASH_RE.fullmatch(sha) else ""
 
 
-def _read_paths(file: object) -> list[str]:
+def _read_paths(file: Mapping[str, Any]) -> list[str]:
     """Return the paths of one entry of a comparison.
 
     Raises:
-        CompareError: The entry is invalid, or the changed files of a submodule are unknown.
+        CompareError: The entry is invalid.
     """
-    file = file if isinstance(file, dict) else {}
     paths = [_read_text(file, "filename")]
     if _read_text(file, "status") in _RENAME_STATUSES or file.get("previous_filename") is not None:
         paths.append(_read_text(file, "previous_filename"))
-    if _SUBMODULE_RE.search(_read_text(file, "patch")):
-        raise CompareError("the change has a submodule, whose files are unknown", _CHECKOUT_HINT)
     if not all(map(_is_path, paths)):
         raise CompareError("GitHub's API sent an unexpected file name", _CHECKOUT_HINT)
     return paths
+
+
+def _can_be_submodule(file: Mapping[str, Any]) -> bool:
+    """Return whether an entry is a submodule, or looks like one.
+
+    A submodule has one line of text, its commit. GitHub omits the text if the comparison is large.
+    """
+    if file.get("patch") is not None:
+        return bool(_SUBMODULE_RE.search(_read_text(file, "patch")))
+    # A binary file has no changed lines.
+    return file.get("changes") != 0 and all(file.get(name) in (0, 1) for name in ("additions", "deletions"))
 
 
 def _is_path(text: str) -> bool:

@@ -85,8 +85,8 @@ def test_files_have_all_paths() -> None:
         make_file('q"\n.txt', status="added"),
         make_file("new/ä.md", status="renamed", previous_filename="old/ä.md"),
         make_file("copy.md", status="copied", previous_filename="source.md"),
-        make_file("gone.md", status="removed", patch=None),
-        make_file("image.png", status="changed", patch=None),
+        make_file("gone.md", status="removed"),
+        make_file("image.png", status="changed"),
     )
     paths = {"services/checkout/a b.ts", 'q"\n.txt', "new/ä.md", "old/ä.md", "copy.md", "source.md", "gone.md"}
     result, requests = run_comparison(respond(body))
@@ -243,11 +243,28 @@ def test_unexpected_file_is_doubt(file: object) -> None:
     assert get_doubt(body) == ("GitHub's API sent an unexpected file name", CHECKOUT_HINT)
 
 
-def test_submodule_is_doubt() -> None:
+@pytest.mark.parametrize(
+    ("changes", "is_submodule"),
+    [
+        ({"patch": f"@@ -1 +1 @@\n-Subproject commit {HEAD}\n+Subproject commit {TARGET}"}, True),
+        ({"patch": f"@@ -0,0 +1 @@\n+Subproject commit {TARGET}", "status": "added"}, True),
+        ({"patch": f"@@ -1 +1 @@\n-x\n+see Subproject commit {TARGET}"}, False),
+        # GitHub omits the text of a large comparison.
+        ({"additions": 1, "deletions": 1, "changes": 2}, True),
+        ({"additions": 0, "deletions": 1, "changes": 1}, True),
+        ({"additions": 2, "deletions": 1, "changes": 3}, False),
+        # A binary file, and a file that is only renamed.
+        ({"additions": 0, "deletions": 0, "changes": 0}, False),
+        ({"additions": [], "deletions": {}, "changes": 2}, False),
+    ],
+)
+def test_submodule_is_marked(changes: dict[str, Any], is_submodule: bool) -> None:
     """The list has only the path of a submodule, and not its changed files."""
-    patch = f"@@ -1 +1 @@\n-Subproject commit {HEAD}\n+Subproject commit {TARGET}"
-    doubt = ("the change has a submodule, whose files are unknown", CHECKOUT_HINT)
-    assert get_doubt(make_comparison(make_file(), make_file("libs/sub", patch=patch))) == doubt
+    file = {"filename": "libs/sub", "status": "modified", **changes}
+    result, _ = run_comparison(respond(make_comparison(make_file(), file)))
+    assert isinstance(result, ComparedFiles)
+    assert result.paths == {"a.txt", "libs/sub"}
+    assert result.submodules == ({"libs/sub"} if is_submodule else set())
 
 
 def test_base_of_merge_group_is_exact() -> None:
