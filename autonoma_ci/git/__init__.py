@@ -1,0 +1,1 @@
+"""Read a clone of git without the program git."""
