@@ -7,6 +7,7 @@ text that can be a secret.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
 
@@ -140,11 +141,42 @@ def parse_patterns(text: str) -> tuple[str, ...]:
     raise InputError(["missing pattern. Write one name, id or pattern per line."])
 
 
-def parse_changed_files(text: str) -> str | tuple[str, ...]:
-    """Return `auto`, `all`, `@` with a path, or the paths of a list."""
+class PathList(NamedTuple):
+    """The paths of the option `changed-files`."""
+
+    paths: tuple[str, ...]
+    # Whether each text is exactly one path, as in a JSON array. A line can list several paths by mistake.
+    is_exact: bool = False
+
+
+def parse_changed_files(text: str) -> str | PathList:
+    """Return `auto`, `all`, `@` with the path of a file, or a list of paths.
+
+    A list has one path per line, or it is a JSON array of strings.
+
+    Raises:
+        InputError: The path of the file is missing, or the JSON array has other values than strings.
+
+    """
     if text.lower() in {"auto", "all"}:
         return text.lower()
-    return text if text.startswith("@") else tuple(_split_lines(text))
+    if text == "@":
+        raise InputError(["missing path: '@'. Write @ and the path of a file that lists the changed files."])
+    if text.startswith("@"):
+        return text
+    # The name of a file can begin with a bracket too, such as [id].tsx.
+    if text.startswith("[") and text.endswith("]"):
+        import json
+
+        with suppress(ValueError, RecursionError):
+            members = json.loads(text)
+            if all(isinstance(member, str) for member in members):
+                return PathList(tuple(members), is_exact=True)
+            raise InputError(
+                ['invalid JSON array: a member is no string. Write each path as a string, ["PATH", "PATH"].']
+            )
+    lines = (line.strip(ASCII_WHITESPACE) for line in _split_lines(text))
+    return PathList(tuple(filter(None, lines)))
 
 
 def parse_environment_patterns(text: str) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from autonoma_ci.urls import parse_origin
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from autonoma_ci.config.parsers import Shard
+    from autonoma_ci.config.parsers import PathList, Shard
     from autonoma_ci.models import AppVersion
     from autonoma_ci.redaction.redactor import CredentialRedactors
 
@@ -97,7 +97,7 @@ class Settings(NamedTuple):
     # Patterns of names and ids.
     only: tuple[str, ...] = ()
     # `auto`, `all`, `@` with the path of a file, or paths.
-    changed_files: str | tuple[str, ...] = "auto"
+    changed_files: str | PathList = "auto"
     failed_from: str = ""
     environment: str = ""
     # None means no limit.

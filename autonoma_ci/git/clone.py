@@ -51,9 +51,9 @@ class Clone:
             self._refs = RefReader(layout)
             head = self._refs.resolve("HEAD")
             if not head:
-                raise CloneError("the clone has no commit")
+                raise CloneError("the clone has no commit", "Check out the repository before this step.")
             self._head: bytes = head
-            self._reader = ObjectReader(layout.common_directory / "objects", len(head))
+            self._reader = ObjectReader(layout.shared_directory / "objects", len(head))
 
     def __enter__(self) -> Self:
         """Open the objects.
@@ -79,42 +79,55 @@ class Clone:
 
         Raises:
             CloneError: The base or the changed files are unknown.
-            NoBaseError: The commit under test is a part of the default branch.
+            NoBaseError: The commit under test is a part of its target branch.
 
         """
+        bases = self.find_bases(base, context)
         with report_damage():
-            bases = self.find_bases(base, context)
-            comparisons = [self.compare(commit) for commit in bases]
-            return BuildChanges(
-                bases[0].decode(),
-                frozenset().union(*(comparison.paths for comparison in comparisons)),
-                frozenset().union(*(comparison.submodules for comparison in comparisons)),
-            )
+            comparisons = [self._compare(commit) for commit in bases]
+        return BuildChanges(
+            bases[0].decode(),
+            frozenset().union(*(comparison.paths for comparison in comparisons)),
+            frozenset().union(*(comparison.submodules for comparison in comparisons)),
+        )
 
     def find_bases(self, base: ChangeBase, context: BuildContext) -> list[bytes]:
         """Return the commits to compare with, mostly one.
 
         Criss-cross merges have several ones. The files that changed against any of them count.
 
+        Args:
+            base: The base, as the CI system states it.
+            context: The build.
+
         Raises:
             CloneError: The base is unknown.
-            NoBaseError: The commit under test is a part of the default branch.
+            NoBaseError: The commit under test is a part of its target branch.
 
         """
-        commit = self._read_commit_under_test(context)
-        if base.is_exact:
-            name = base.sha.encode()
-            if not self._reader.has(name):
-                raise CloneError("the clone lacks the base", COMPLETE_HISTORY)
-            return [name]
-        target = self._find_target(base, context, commit)
-        bases = find_merge_bases(self._head, target, self._reader.read_commit, self._refs.read_shallow_commits())
-        if bases == [self._head]:
-            # A comparison would find nothing, although this commit may never have been tested.
-            raise NoBaseError("the commit is a part of its target branch")
-        return bases
+        with report_damage():
+            commit = self._read_commit_under_test(context)
+            if base.is_exact:
+                return [self._require_commit(base.sha.encode())]
+            target = self._find_target(base, context, commit)
+            bases = find_merge_bases(self._head, target, self._reader.read_commit, self._refs.read_shallow_commits())
+            if bases == [self._head]:
+                # A comparison would find nothing, although this commit may never have been tested.
+                raise NoBaseError("the commit is a part of its target branch")
+            return bases
 
-    def compare(self, base: bytes) -> TreeComparison:
+    def _require_commit(self, name: bytes) -> bytes:
+        """Return the hash of a commit.
+
+        Raises:
+            CloneError: The clone lacks the commit.
+
+        """
+        if not self._reader.has(name):
+            raise CloneError("the clone lacks the base", needed_depth=COMPLETE_HISTORY)
+        return name
+
+    def _compare(self, base: bytes) -> TreeComparison:
         """Return the files that differ between a commit and the one under test.
 
         Raises:
@@ -153,7 +166,9 @@ class Clone:
         commit = self._reader.read_commit(self._head)
         # Systems check out the head of a change or its merge with the target branch.
         if context.sha and context.sha.encode() not in (self._head, *commit.parents[:2]):
-            raise CloneError("the checkout is not of the commit under test")
+            raise CloneError(
+                "another commit than that of the build is checked out", "Check out the commit of the build."
+            )
         return commit
 
     def _find_target(self, base: ChangeBase, context: BuildContext, commit: Commit) -> bytes:
@@ -166,14 +181,14 @@ class Clone:
         """
         if parent := self._find_target_parent(context, commit):
             if not self._reader.has(parent):
-                raise CloneError("the clone lacks the parents of the merge commit", MERGE_WITH_PARENTS)
+                raise CloneError("the clone lacks the parents of the merge commit", needed_depth=MERGE_WITH_PARENTS)
             return parent
         if base.sha and self._reader.has(base.sha.encode()):
             return base.sha.encode()
         branch = base.branch or self._find_default_branch(context)
         target = self._refs.find_branch(branch)
         if not (target and self._reader.has(target)):
-            raise CloneError("the clone lacks the branch to compare with", COMPLETE_HISTORY)
+            raise CloneError("the clone lacks the branch to compare with", needed_depth=COMPLETE_HISTORY)
         return target
 
     def _find_target_parent(self, context: BuildContext, commit: Commit) -> bytes | None:
@@ -199,11 +214,11 @@ class Clone:
         """
         default = self._refs.read_default_branch()
         if not default:
-            raise CloneError("the clone does not name the default branch")
+            raise CloneError("the default branch is unknown", "Run git remote set-head origin --auto in the clone.")
         # At a terminal, only the clone knows the branch.
         branch = context.branch or (self._refs.read_head_branch() if context.ci_name == "cli" else "")
         if not branch:
-            raise CloneError("the branch of the build is unknown")
+            raise CloneError("the branch of the build is unknown", "Set the option branch.")
         if branch == default:
             raise NoBaseError("the build is of the default branch")
         return default

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 # Values of `CloneError.needed_depth`.
 COMPLETE_HISTORY, MERGE_WITH_PARENTS = 0, 2
+_CLONE_AGAIN = "Clone the repository again."
 
 
 class CloneError(Exception):
@@ -17,13 +18,14 @@ class CloneError(Exception):
 
     Args:
         reason: The reason, as the end of a sentence without a period.
+        remedy: What to do, as a complete sentence. It is empty if a deeper clone helps.
         needed_depth: How many commits a clone needs to tell, or COMPLETE_HISTORY. None if the depth does not matter.
 
     """
 
-    def __init__(self, reason: str, needed_depth: int | None = None) -> None:
+    def __init__(self, reason: str, remedy: str = _CLONE_AGAIN, *, needed_depth: int | None = None) -> None:
         super().__init__(reason)
-        self.needed_depth = needed_depth
+        self.remedy, self.needed_depth = "" if needed_depth is not None else remedy, needed_depth
 
 
 class NoBaseError(Exception):

@@ -38,7 +38,7 @@ def find_merge_bases(
     walk = _HistoryWalk(read_commit, shallow_commits)
     walk.mark(first, _OF_FIRST)
     walk.mark(second, _OF_SECOND)
-    return walk.find_common_commits({first, second})
+    return walk.find_bases({first, second})
 
 
 class _HistoryWalk:
@@ -68,7 +68,7 @@ class _HistoryWalk:
         else:
             self._open.add(name)
 
-    def find_common_commits(self, starts: set[bytes]) -> list[bytes]:
+    def find_bases(self, starts: set[bytes]) -> list[bytes]:
         """Return the common commits that are below no other one.
 
         Raises:
@@ -93,7 +93,7 @@ class _HistoryWalk:
             self._mark_parents(name, marks)
         # A commit that turned out to be common later has common parents, so they do not matter.
         if any(self._marks[name] & _COMMON != _COMMON for name in unknown_parents):
-            raise CloneError("the clone is too shallow to find the base", COMPLETE_HISTORY)
+            raise CloneError("the clone is too shallow to find the base", needed_depth=COMPLETE_HISTORY)
         return self._remove_ancestors(list(dict.fromkeys(common)))
 
     def _mark_parents(self, name: bytes, marks: int) -> None:
@@ -116,5 +116,5 @@ class _HistoryWalk:
                 self._mark_parents(name, self._marks[name])
         bases = [name for name in common if not self._marks[name] & _BELOW_COMMON]
         if not bases:
-            raise CloneError("the commit has no history in common with its base")
+            raise CloneError("the commit and its base have no common history", "Check the target branch.")
         return bases

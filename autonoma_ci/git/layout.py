@@ -34,7 +34,7 @@ class CloneLayout(NamedTuple):
     # The directory with HEAD. A linked worktree has its own.
     git_directory: Path
     # The directory with objects and refs.
-    common_directory: Path
+    shared_directory: Path
 
 
 def find_clone(directory: str) -> CloneLayout:
@@ -48,11 +48,11 @@ def find_clone(directory: str) -> CloneLayout:
     for root in (path, *path.parents):
         entry = root / ".git"
         if entry.is_dir():
-            return CloneLayout(root, entry, _find_common_directory(entry))
+            return CloneLayout(root, entry, _find_shared_directory(entry))
         if entry.is_file():
             git_directory = _follow_git_file(entry)
-            return CloneLayout(root, git_directory, _find_common_directory(git_directory))
-    raise CloneError("the working directory is not in a clone of git")
+            return CloneLayout(root, git_directory, _find_shared_directory(git_directory))
+    raise CloneError("the working directory is not in a clone of git", "Check out the repository before this step.")
 
 
 def _follow_git_file(file: Path) -> Path:
@@ -65,10 +65,10 @@ def _follow_git_file(file: Path) -> Path:
     match = _GIT_FILE_RE.fullmatch(read_head(file, _MAX_REF_BYTES))
     if match and (target := file.parent / os.fsdecode(match[1])).is_dir():
         return target
-    raise CloneError("the file .git names no existing directory")
+    raise CloneError("the file .git names no existing directory", "Make the directory available to this step.")
 
 
-def _find_common_directory(git_directory: Path) -> Path:
+def _find_shared_directory(git_directory: Path) -> Path:
     with suppress(FileNotFoundError):
         return git_directory / os.fsdecode(read_head(git_directory / "commondir", _MAX_REF_BYTES).strip())
     return git_directory
@@ -115,7 +115,7 @@ class RefReader:
     def read_shallow_commits(self) -> frozenset[bytes]:
         """Return the commits whose parents a shallow clone leaves out."""
         try:
-            content = read_head(self._layout.common_directory / "shallow", _MAX_SHALLOW_BYTES)
+            content = read_head(self._layout.shared_directory / "shallow", _MAX_SHALLOW_BYTES)
         except FileNotFoundError:
             return frozenset()
         return frozenset(content.split())
@@ -135,7 +135,7 @@ class RefReader:
         raw_name = os.fsencode(name)
         if name != "HEAD" and not (name.startswith("refs/") and check_ref_format(Ref(raw_name))):
             return b""
-        directory = self._layout.git_directory if name == "HEAD" else self._layout.common_directory
+        directory = self._layout.git_directory if name == "HEAD" else self._layout.shared_directory
         # A directory has the name of a ref if other refs are below it.
         with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
             return read_head(directory / name, _MAX_REF_BYTES).strip()
@@ -147,14 +147,14 @@ class RefReader:
         """Return the names of all remotes with branches."""
         names = {os.fsdecode(name) for name in re.findall(rb" refs/remotes/([^/\n]+)/", self._read_packed_refs())}
         with suppress(FileNotFoundError):
-            names.update(path.name for path in (self._layout.common_directory / "refs" / "remotes").iterdir())
+            names.update(path.name for path in (self._layout.shared_directory / "refs" / "remotes").iterdir())
         # A checkout of a change on GitHub has refs/remotes/pull/12/merge.
         return sorted(names - {"pull"})
 
     def _read_packed_refs(self) -> bytes:
         if self._packed_refs is None:
             try:
-                self._packed_refs = read_head(self._layout.common_directory / "packed-refs", _MAX_PACKED_REFS_BYTES)
+                self._packed_refs = read_head(self._layout.shared_directory / "packed-refs", _MAX_PACKED_REFS_BYTES)
             except FileNotFoundError:
                 self._packed_refs = b""
         return self._packed_refs

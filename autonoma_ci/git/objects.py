@@ -171,7 +171,7 @@ class ObjectReader:
         """
         self._objects_left -= 1
         if self._objects_left < 0 or self._bytes_left < 0:
-            raise CloneError("the comparison with the base needs too many commits or directories")
+            raise CloneError("the base is too many commits away", "Update the branch.")
         actual_kind, data = self._read_from_pack(name, max_bytes) or self._read_loose(name, kind, max_bytes)
         if actual_kind != kind:
             raise CloneError(f"the clone has a damaged {_TYPE_NAMES[kind]}")
@@ -200,7 +200,7 @@ class ObjectReader:
                 # Compressed data is hardly larger than the object.
                 data = read_head(directory / digits[:2] / digits[2:], max_bytes + max_bytes // 100 + 1000)
                 return _unpack_loose(data, max_bytes)
-        raise MissingObjectError(f"the clone lacks a {_TYPE_NAMES[kind]} of its history", COMPLETE_HISTORY)
+        raise MissingObjectError(f"the clone lacks a {_TYPE_NAMES[kind]} of its history", needed_depth=COMPLETE_HISTORY)
 
 
 def _unpack_loose(data: bytes, max_bytes: int) -> tuple[int, bytes]:

@@ -79,4 +79,4 @@ class _Comparison:
     def _count(self, path: bytes) -> None:
         self._bytes_left -= len(path)
         if self._bytes_left < 0 or len(self.paths) > MAX_CHANGED_FILES:
-            raise CloneError(f"more than {MAX_CHANGED_FILES:,} files changed, or their paths are too long")
+            raise CloneError(f"more than {MAX_CHANGED_FILES:,} files changed, or their paths are too long", "")

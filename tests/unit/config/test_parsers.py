@@ -403,3 +403,33 @@ def test_invisible_characters_in_name_are_named(line: str, expected: str) -> Non
     """Such a line looks correct in an editor."""
     with pytest.raises(InputError, match=expected):
         parsers.parse_variables(line)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("auto", "auto"),
+        ("ALL", "all"),
+        ("@changed files.txt", "@changed files.txt"),
+        ("a.py", parsers.PathList(("a.py",))),
+        (" a.py \r\n\n\tb c.py", parsers.PathList(("a.py", "b c.py"))),
+        ("[]", parsers.PathList((), is_exact=True)),
+        ('["a.py", " b "]', parsers.PathList(("a.py", " b "), is_exact=True)),
+        ("[id].tsx", parsers.PathList(("[id].tsx",))),
+        ("[id]", parsers.PathList(("[id]",))),
+        ("[id]\n[slug]", parsers.PathList(("[id]", "[slug]"))),
+        ("[" * 100_000 + "]", parsers.PathList(("[" * 100_000 + "]",))),
+    ],
+)
+def test_changed_files_are_parsed(text: str, expected: str | parsers.PathList) -> None:
+    """The option is a word, the path of a file, lines or a JSON array."""
+    assert parsers.parse_changed_files(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("@", "missing path"), ("[1]", "invalid JSON array"), ('["a", null]', "no string")]
+)
+def test_invalid_changed_files_are_rejected(text: str, message: str) -> None:
+    """A reference without a path and a JSON array of other values are errors."""
+    with pytest.raises(InputError, match=message):
+        parsers.parse_changed_files(text)

@@ -37,7 +37,7 @@ def test_error_of_library_becomes_doubt(error: Exception) -> None:
 def test_doubt_keeps_its_reason() -> None:
     """A CloneError is raised unchanged."""
     with pytest.raises(CloneError, match="too shallow") as caught, report_damage():
-        raise CloneError("too shallow", COMPLETE_HISTORY)
+        raise CloneError("too shallow", needed_depth=COMPLETE_HISTORY)
     assert caught.value.needed_depth == COMPLETE_HISTORY
 
 

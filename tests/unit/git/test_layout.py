@@ -46,7 +46,7 @@ def test_worktree_has_two_directories(tmp_path: Path) -> None:
     layout = find_clone(str(root / "linked"))
     assert layout.root == root / "linked"
     assert layout.git_directory == own
-    assert layout.common_directory.resolve() == root / "main/.git"
+    assert layout.shared_directory.resolve() == root / "main/.git"
 
 
 def test_submodule_has_relative_git_file(tmp_path: Path) -> None:

@@ -1,0 +1,210 @@
+"""Find the changed files of a build: by option, clone or API.
+
+Any doubt means that every entry runs. The reason says what to change, so that the next build can select entries.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autonoma_ci.app.changed_file_list import ListError, read_list
+from autonoma_ci.errors import InputError
+from autonoma_ci.git.clone import Clone
+from autonoma_ci.git.errors import COMPLETE_HISTORY, MERGE_WITH_PARENTS, CloneError, NoBaseError, report_damage
+from autonoma_ci.git.layout import find_clone
+from autonoma_ci.models import ChangeSummary
+from autonoma_ci.planning.changed_files import ChangedFiles, run_everything
+from autonoma_ci.startup import DebugLogger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from autonoma_ci.app.inputs import CIEnvironment
+    from autonoma_ci.clock import Clock
+    from autonoma_ci.config.settings import Settings
+    from autonoma_ci.manifest.schema import Folder, Manifest, Tag, Test
+    from autonoma_ci.models import ChangeBase
+
+_log = DebugLogger()
+# Links from a manifest to another one. Linux follows at most 40.
+_MAX_LINKS = 40
+_GITHUB_ADVICE = {
+    COMPLETE_HISTORY: "Set fetch-depth: 0 in the checkout step.",
+    MERGE_WITH_PARENTS: "Set fetch-depth: 2 in the checkout step.",
+}
+# How to get a deeper clone, by CI system and needed depth. Source: the documentation of each system.
+_DEPTH_ADVICE = {
+    "github": _GITHUB_ADVICE,
+    "gitea": _GITHUB_ADVICE,
+    "forgejo": _GITHUB_ADVICE,
+    "gitlab": {COMPLETE_HISTORY: "Set GIT_DEPTH: 0 in the variables of the job."},
+    "azure": {
+        COMPLETE_HISTORY: "Set fetchDepth: 0 in the checkout step.",
+        MERGE_WITH_PARENTS: "Set fetchDepth: 2 in the checkout step.",
+    },
+    "travis": {COMPLETE_HISTORY: "Set depth: false below git."},
+}
+_DEFAULT_DEPTH_ADVICE = "Clone the complete history, with the branch to compare with."
+
+
+def find_changed_files(
+    settings: Settings,
+    ci: CIEnvironment,
+    environ: Mapping[str, str],
+    directory: str,
+    manifest_path: str | None,
+    clock: Clock,
+) -> ChangedFiles:
+    """Return the changed files of the build, or the reason why they are unknown.
+
+    Args:
+        settings: The options. The token of `compare_support` allows a comparison through the API.
+        ci: The CI system and the build, with the facts that options state.
+        environ: The environment.
+        directory: The working directory.
+        manifest_path: The path of the manifest, relative to the working directory.
+        clock: The clock of requests.
+
+    """
+    root = _find_root(directory)
+    option = settings.spelling_of("changed-files")
+    if settings.changed_files == "all":
+        return run_everything(f"{option} is all.")
+    if settings.changed_files == "auto":
+        changed = _find_since_base(settings, ci, environ, directory, clock)
+    else:
+        try:
+            listed = read_list(settings.changed_files, option, directory, root)
+        except ListError as error:
+            return run_everything(f"{error}. {error.remedy}")
+        changed = ChangedFiles(ChangeSummary("list", "", len(listed.paths)), listed.paths, listed.directories)
+    _log.debug("Changed files: %s", changed.summary)
+    paths = _list_manifest_paths(Path(os.path.realpath(directory), manifest_path)) if manifest_path else []
+    relative_paths = frozenset(path.relative_to(root).as_posix() for path in paths if path.is_relative_to(root))
+    return changed._replace(manifest_paths=relative_paths)
+
+
+def _find_root(directory: str) -> Path:
+    """Return the top of the clone, or else the working directory."""
+    with suppress(CloneError), report_damage():
+        return find_clone(directory).root
+    return Path(os.path.realpath(directory))
+
+
+def _find_since_base(
+    settings: Settings, ci: CIEnvironment, environ: Mapping[str, str], directory: str, clock: Clock
+) -> ChangedFiles:
+    """Compare the commit under test with its base."""
+    context = ci.build_context
+    base = ci.ci_system.change_base(environ, context)
+    if base.no_base_reason:
+        return run_everything(f"{base.no_base_reason}.")
+    try:
+        with Clone(directory) as clone:
+            changes = clone.find_changes(base, context)
+    except NoBaseError as error:
+        return run_everything(f"{error}.")
+    except CloneError as error:
+        return _compare_by_api(settings, ci, environ, base, clock, error)
+    return ChangedFiles(ChangeSummary("clone", changes.base, len(changes.paths)), changes.paths, changes.submodules)
+
+
+def _compare_by_api(
+    settings: Settings,
+    ci: CIEnvironment,
+    environ: Mapping[str, str],
+    base: ChangeBase,
+    clock: Clock,
+    clone_error: CloneError,
+) -> ChangedFiles:
+    """Compare through the API of the CI system, if it has one."""
+    reason = f"{clone_error}. {_describe_remedy(clone_error, ci)}".rstrip()
+    support = ci.ci_system.compare_support
+    token = getattr(settings, support.token_option.replace("-", "_")) if support else None
+    if not (support and token):
+        return run_everything(reason)
+    # Loaded only here, because it imports requests.
+    from autonoma_ci.ci.compare import CompareError
+
+    try:
+        compared = support.compare(environ, ci.build_context, base, token, clock)
+    except CompareError as error:
+        text = str(error)
+        return run_everything(f"{reason} {text[:1].upper()}{text[1:]}. {error.remedy}")
+    return ChangedFiles(ChangeSummary("api", compared.base, len(compared.paths)), compared.paths, compared.submodules)
+
+
+def _describe_remedy(error: CloneError, ci: CIEnvironment) -> str:
+    """Return what to do about a clone that does not tell the changed files."""
+    if error.needed_depth is None:
+        return error.remedy
+    advice = _DEPTH_ADVICE.get(ci.build_context.ci_name, {})
+    return advice.get(error.needed_depth) or advice.get(COMPLETE_HISTORY, _DEFAULT_DEPTH_ADVICE)
+
+
+def _list_manifest_paths(path: Path) -> list[Path]:
+    """Return the absolute path of a file and of each link on the way to it."""
+    paths: list[Path] = []
+    with suppress(OSError):
+        for _ in range(_MAX_LINKS):
+            path = Path(os.path.normpath(path))
+            link = next((part for part in [*reversed(path.parents), path] if part.is_symlink()), None)
+            paths.append(link or path)
+            if not link:
+                break
+            path = link.parent / link.readlink() / path.relative_to(link)
+    return paths
+
+
+def find_quarantined_by_change(
+    manifest: Manifest, manifest_path: str, ci: CIEnvironment, environ: Mapping[str, str], directory: str
+) -> tuple[str, ...]:
+    """Return the names of the entries that the change put in quarantine.
+
+    Args:
+        manifest: The manifest.
+        manifest_path: Its path, relative to the working directory.
+        ci: The CI system and the build, with the facts that options state.
+        environ: The environment.
+        directory: The working directory.
+
+    Returns:
+        The names, also of entries whose quarantine ends later than before. It is empty if the manifest of the base is
+        unknown.
+
+    """
+    if not any(entry.quarantine for entry in manifest.entries):
+        return ()
+    base = ci.ci_system.change_base(environ, ci.build_context)
+    texts = None if base.no_base_reason else _read_manifests(base, ci, manifest_path, directory)
+    if not texts:
+        return ()
+    from autonoma_ci.planning.new_quarantine import find_new_quarantines
+    from autonoma_ci.yaml_subset.parser import parse_yaml
+
+    old, new = (parse_yaml(text, "") for text in texts)
+    if old.errors or new.errors:
+        return ()
+    found = find_new_quarantines(old.tree, new.tree)
+    lists: Mapping[str, Sequence[Test | Folder | Tag]]
+    lists = {"tests": manifest.tests, "folders": manifest.folders, "tags": manifest.tags}
+    entries = [lists[kind][index] for kind, index in found if index < len(lists[kind])]
+    return tuple(entry.name or entry.id for entry in entries)
+
+
+def _read_manifests(base: ChangeBase, ci: CIEnvironment, path: str, directory: str) -> tuple[str, str] | None:
+    """Return the text of the manifest at the base and that of the change."""
+    from autonoma_ci.manifest.loader import read_manifest_text
+    from autonoma_ci.yaml_subset.parser import MAX_YAML_BYTES
+
+    with suppress(CloneError, NoBaseError, InputError, UnicodeDecodeError), Clone(directory) as clone:
+        target = Path(os.path.realpath(Path(directory, path)))
+        commit = clone.find_bases(base, ci.build_context)[0]
+        if not target.is_relative_to(clone.root):
+            return None
+        data = clone.read_file(commit.decode(), target.relative_to(clone.root).as_posix(), MAX_YAML_BYTES)
+        return (data.decode("utf-8-sig"), read_manifest_text(path, directory, "")) if data is not None else None
+    return None
