@@ -102,8 +102,8 @@ mutation: $(VENV)/.mutation ## Run mutation tests, and compare the survivors wit
 	ulimit -v 6000000; $(BIN)/mutmut run --max-children 2 >mutants/run.log 2>&1 || { tail -n 40 mutants/run.log; exit 1; }
 	$(BIN)/python -m tests.system.mutation.check_results
 
-# The rows of the image need a Docker engine. The rows of the bare script need curl and jq.
-bench: $(VENV)/.test ## Compare speed and size with the baseline (DOCKER=..., needs curl and jq)
+# The rows of the image need a Docker engine. Other rows need curl, jq and git.
+bench: $(VENV)/.test ## Compare speed and size with the baseline (DOCKER=..., needs curl, jq and git)
 	DOCKER="$(DOCKER)" $(BIN)/python -m benchmarks.bench
 
 # The command takes three times as long as `make bench`, and needs an otherwise idle machine.

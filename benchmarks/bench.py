@@ -14,6 +14,7 @@ import sys
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from benchmarks.changed_files import measure_changed_files
 from benchmarks.image import measure_image
 from benchmarks.row import find_baseline_mismatches, find_limit_error, select_medians
 from benchmarks.starting import measure_changed_plan, measure_manifest, measure_many_starts, measure_one_start
@@ -42,6 +43,7 @@ MEASUREMENTS = (
     measure_many_starts,
     measure_manifest,
     measure_changed_plan,
+    measure_changed_files,
     measure_delays,
     measure_many_runs,
     measure_image,

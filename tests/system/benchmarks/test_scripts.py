@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.sandbox import Sandbox
+from benchmarks import changed_files
 from benchmarks.costs import CREDENTIALS, Cost, compare_pairs, measure_command, processor_seconds, script_command
 from benchmarks.delays import parse_fixed_poll
 from benchmarks.row import Row
@@ -15,6 +16,7 @@ from benchmarks.starting import CURL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 IDS = ["sandbox-takes-3", "sandbox-takes-5", "abc"]
 
@@ -74,3 +76,17 @@ def test_ratio_is_median_of_pairs() -> None:
     assert (row.ours, row.theirs, row.ratio) == (3.0, 2.0, 1.0)
     row = compare_pairs(Row("row"), ours, theirs, ratio_of=processor_seconds)
     assert (row.ours, row.theirs, row.ratio) == (3.0, 2.0, 0.25)
+
+
+def test_changed_files_scripts_agree(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Our script finds as many changed files as the program git."""
+    if not shutil.which("git"):
+        pytest.skip("needs git")
+    monkeypatch.setattr(changed_files, "FILES", 300)
+    monkeypatch.setattr(changed_files, "COMMITS", 10)
+    changed_files.create_clone(tmp_path)
+    scripts = ("list_changed_files.py", "bare_git.py")
+    outputs = [
+        measure_command((*script_command(script), str(tmp_path)), changed_files.ENVIRON).output for script in scripts
+    ]
+    assert outputs == ["60\n"] * 2
