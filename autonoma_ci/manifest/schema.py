@@ -46,6 +46,11 @@ YamlBool = Annotated[Literal["true", "false"], WithJsonSchema({"enum": [True, Fa
 # The loader rejects `none` with a message, because a group can also get its name from `${NAME}`.
 _GROUP_SCHEMA: dict[str, Any] = {**SCALAR_SCHEMA, "minLength": 1, "maxLength": 100, "not": {"const": NO_GROUPS}}
 Group = Annotated[str, StringConstraints(min_length=1, max_length=100), WithJsonSchema(_GROUP_SCHEMA)]
+# For the keys of `groups` and `environments`.
+_NAME_SCHEMAS: dict[str, dict[str, Any]] = {
+    "groups": {"minLength": 1, "maxLength": 100, "pattern": rf"^(?!{NO_GROUPS}$)(?!.*\$\{{)"},
+    "environments": {"maxLength": 100, "pattern": r"^(?!.*\$\{)\S(.*\S)?$"},
+}
 # A text that counts as a list of one value, such as -1 or `${NAME:-a b}`. `-smoke` is an entry without a space.
 GROUP_NAME_PATTERN = r"(?!-\D|-$)[^\s,]+|\$\{[^{}]*\}"
 # Keys whose value is a list or a mapping. A missing value counts as empty.
@@ -156,10 +161,10 @@ def _fail_on_null(value: YamlValue) -> YamlValue:
 
 
 _RETRIES_SCHEMA: dict[str, Any] = {
-    "type": ["integer", "string"],
-    "minimum": 0,
-    "maximum": MAX_RETRIES,
-    "pattern": r"^(0*([0-9]|10)|.*\$\{.*)$",
+    "anyOf": [
+        {"type": "integer", "minimum": 0, "maximum": MAX_RETRIES},
+        {"type": "string", "pattern": r"^(0*([0-9]|10)|.*\$\{.*)$"},
+    ]
 }
 Retries = Annotated[
     int | None, _read_with(lambda text: parse_int(0, MAX_RETRIES, text)), WithJsonSchema(_RETRIES_SCHEMA)
@@ -457,6 +462,7 @@ def _allow_short_forms(model: dict[str, Any]) -> None:
     for name in ("groups", "environments"):
         if "additionalProperties" in properties.get(name, {}):
             properties[name]["additionalProperties"] = _allow_null(properties[name]["additionalProperties"])
+            properties[name]["propertyNames"] = _NAME_SCHEMAS[name]
     for name in ENTRY_COLLECTIONS & properties.keys():
         properties[name] = _allow_null(properties[name])
 
@@ -467,9 +473,12 @@ def _allow_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _forbid_null(schema: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a key that may be missing, but not without a value."""
+    without_default = {key: value for key, value in schema.items() if key != "default"}
     choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
-    merged = {key: value for key, value in schema.items() if key not in {"anyOf", "default"}}
-    return {**(choices[0] if choices else {}), **merged}
+    if len(choices) != 1:
+        return without_default
+    del without_default["anyOf"]
+    return {**choices[0], **without_default}
 
 
 def _allow_single_value(schema: dict[str, Any]) -> dict[str, Any]:

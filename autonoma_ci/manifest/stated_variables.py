@@ -108,14 +108,19 @@ class _VariableReader:
             for value in settings.values() if isinstance(settings, dict) else ():
                 yield from self.find_variables(value)
 
-    def find_variables(self, tree: YamlValue) -> Iterator[StatedVariable]:
-        """Yield the variables in this part of the manifest."""
+    def find_variables(self, tree: YamlValue, entry_id: str = "") -> Iterator[StatedVariable]:
+        """Yield the variables in this part of the manifest.
+
+        Args:
+            tree: The part of the manifest.
+            entry_id: The id of the entry around it, or an empty text.
+        """
         if isinstance(tree, list):
             for item in tree:
-                yield from self.find_variables(item)
+                yield from self.find_variables(item, entry_id)
         if not isinstance(tree, dict):
             return
-        entry_id = self._read_entry_id(tree["id"]) if "id" in tree else ""
+        entry_id = self._read_entry_id(tree["id"]) if "id" in tree else entry_id
         for key, value in tree.items():
             if key in _LABEL_KEYS:
                 for text in value if isinstance(value, list) else [value]:
@@ -125,7 +130,7 @@ class _VariableReader:
             if key in _VARIABLE_KEYS and isinstance(value, dict):
                 yield from self._read_mapping(entry_id, value)
             else:
-                yield from self.find_variables(value)
+                yield from self.find_variables(value, entry_id)
 
     def _read_mapping(self, entry_id: str, variables: dict[str, YamlValue]) -> Iterator[StatedVariable]:
         for name, stated in variables.items():

@@ -66,12 +66,6 @@ MANIFEST_MEANINGS = {
     "tags": "The tags to run, each as one run. A plain string is an id.",
     "application_versions[].application_id": "The application.",
     "application_versions[].version_id": "The version of the application.",
-    "tests[].quarantine.reason": "Why the test is in quarantine.",
-    "tests[].quarantine.issue": "Link or number of the issue.",
-    "folders[].quarantine.reason": "Why the folder is in quarantine.",
-    "folders[].quarantine.issue": "Link or number of the issue.",
-    "tags[].quarantine.reason": "Why the tag is in quarantine.",
-    "tags[].quarantine.issue": "Link or number of the issue.",
     "tests[].id": "Id of the test: letters, digits, `-` and `_`.",
     "folders[].id": "Id of the folder: letters, digits, `-` and `_`.",
     "tags[].id": "Id of the tag: letters, digits, `-` and `_`.",
@@ -240,6 +234,9 @@ def _find_models(schema: dict[str, Any], field: dict[str, Any]) -> Iterator[tupl
         yield "", field
     for suffix, child in _find_models(schema, field["items"]) if "items" in field else ():
         yield f"[]{suffix}", child
+    values = field.get("additionalProperties")
+    for suffix, child in _find_models(schema, values) if isinstance(values, dict) else ():
+        yield f".*{suffix}", child
 
 
 def _resolve(schema: dict[str, Any], field: dict[str, Any]) -> dict[str, Any]:

@@ -21,10 +21,55 @@ _texts = st.sampled_from(["a", "a b", "a, b", "-x", "-1", "", "none", "x" * 101,
 _lists = _texts | st.lists(_texts, max_size=2)
 _variables = _texts | st.dictionaries(st.sampled_from(["A", "B"]), _texts, max_size=2)
 _matrix = _texts | st.dictionaries(st.sampled_from(["C", "D"]), _lists, max_size=2)
-_simple_fields = {"name": _texts, "groups": _lists, "x-note": _lists}
+_patterns = st.sampled_from(["a", "docs/**", "-1", "a b", "a, b", 1, True, None]) | st.lists(
+    st.sampled_from(["a", "docs/**", "!b", 1, None]).filter(lambda pattern: pattern != "!b"), max_size=2
+)
+_retries: st.SearchStrategy[object] = st.sampled_from([0, 10, 11, -1, "2", "a", "${R:-1}", None, True, [], 1.5])
+_durations = st.sampled_from(["10m", "1h30m", None, ["1m"], 10])
+_dates = st.sampled_from(["2026-12-31", "2020-01-01", "20261231", "31.12.2026", None, 2026])
+_when = st.none() | _texts | st.fixed_dictionaries({}, optional={"changed": _patterns, "x-a": _texts, "b": _texts})
+_quarantine = (
+    st.none()
+    | _texts
+    | st.fixed_dictionaries({"until": _dates}, optional={"reason": _texts, "issue": _texts, "x-a": _texts})
+)
+_simple_fields = {
+    "name": _texts,
+    "groups": _lists,
+    "x-note": _lists,
+    "owner": _texts,
+    "retries": _retries,
+    "run_timeout": _durations,
+    "when": _when,
+    "quarantine": _quarantine,
+}
+_settings = st.sampled_from([True, False, "true", "no", None, 1])
+_group_settings = st.none() | _texts | st.fixed_dictionaries({}, optional={"default": _settings, "x-a": _texts})
+_environment = (
+    st.none()
+    | _texts
+    | st.fixed_dictionaries(
+        {},
+        optional={
+            "default": st.sampled_from([False, "false", "no"]),
+            "variables": _variables,
+            "wait_for_url": st.sampled_from(["https://example.com", "https://pr-${ci.change}.example.com", None, 1]),
+        },
+    )
+)
 _test_fields = {**_simple_fields, "variables": _variables, "matrix": _matrix, "application_version_id": _ids}
 _version = st.fixed_dictionaries({"application_id": _ids}, optional={"version_id": _ids})
-_defaults = st.fixed_dictionaries({}, optional={"variables": _variables, "application_version_id": _ids, "x-a": _texts})
+_defaults = st.fixed_dictionaries(
+    {},
+    optional={
+        "variables": _variables,
+        "application_version_id": _ids,
+        "x-a": _texts,
+        "retries": _retries,
+        "run_timeout": _durations,
+        "owner": _texts,
+    },
+)
 
 
 def _list_entries(entry: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
@@ -40,6 +85,9 @@ _manifests = st.fixed_dictionaries(
         **dict.fromkeys(("version", "run_on_latest", "x-a"), _texts),
         "application_versions": _list_entries(_version),
         "defaults": _defaults | _texts,
+        "always": _patterns,
+        "groups": _lists | st.dictionaries(st.sampled_from(["G", "H"]), _group_settings, max_size=2),
+        "environments": _lists | st.dictionaries(st.sampled_from(["E", "F"]), _environment, max_size=2),
     },
 )
 
@@ -91,6 +139,11 @@ def test_invalid_run_on_latest_fails_in_both(text: str) -> None:
         "tests: [{id: a, groups: , variables: , matrix: }]",
         "defaults: {variables: }\ntests: [a]",
         "folders: [{id: a, groups: smoke}]",
+        "groups:\nenvironments:\nalways:\ntests: [a]",
+        "groups: {a: , b: {}, c: {default: false}}\ntests: [a]",
+        "environments: {a: , b: {variables: }}\nalways: package-lock.json\ntests: [a]",
+        "tests: [{id: a, when: {changed: docs/**, x-a: b}, quarantine: {until: '2026-12-31', reason: b, x-a: c}}]",
+        "defaults: {retries: 2, run_timeout: 10m}\ntags: [{id: a, retries: 0, run_timeout: 1h}]",
         "x-common: {any: [thing]}\ntests: [{id: a, x-note: later}]\ndefaults: {x-y: z}",
     ],
 )
@@ -142,6 +195,29 @@ def test_schema_and_loader_agree(manifest: object) -> None:
         ("tags: [{id: a, groups: none}]", False),
         (f"tags: [{{id: a, name: {'x' * 501}}}]", False),
         ("tests: [{id: a, matrix: {A: 'b c'}}]", False),
+        ("tests: [{id: a, when: }]", False),
+        ("tests: [{id: a, when: {}}]", False),
+        ("tests: [{id: a, when: {changed: []}}]", False),
+        ("tests: [{id: a, when: [docs/**]}]", False),
+        ("tests: [{id: a, quarantine: true}]", False),
+        ("tests: [{id: a, quarantine: {until: '2026-12-31'}}]", False),
+        ("tests: [{id: a, quarantine: {reason: a}}]", False),
+        ("tests: [{id: a, quarantine: {until: soon, reason: a}}]", False),
+        ("tests: [{id: a, quarantine: {until: '2026-12-31', reason: ' '}}]", False),
+        ("tests: [{id: a, retries: }]", False),
+        ("tests: [{id: a, retries: 11}]", False),
+        ("tests: [{id: a, run_timeout: 10}]", False),
+        (f"tests: [{{id: a, owner: {'x' * 101}}}]", False),
+        ("groups: [smoke]\ntests: [a]", False),
+        ("groups: {none: {default: false}}\ntests: [a]", False),
+        ("groups: {'${A}': {default: false}}\ntests: [a]", False),
+        ("groups: {'': {default: false}}\ntests: [a]", False),
+        ("environments: {' a': {}}\ntests: [a]", False),
+        ("environments: {'${A}': {}}\ntests: [a]", False),
+        ("environments: {a b: {}, none: {}}\ntests: [a]", True),
+        ("environments: {a: {default: maybe}}\ntests: [a]", False),
+        ("environments: {a: {wait: b}}\ntests: [a]", False),
+        ("always: {a: b}\ntests: [a]", False),
     ],
 )
 def test_schema_and_loader_agree_on_texts(text: str, *, is_valid: bool) -> None:

@@ -166,3 +166,30 @@ def test_aliased_text_is_read_once(tmp_path: Path, piece: str) -> None:
     """A text with many aliases takes bounded time."""
     text = f"x-a: &a '{piece * 3_000}'\ntests:\n- id: a\n  name: *a\n  matrix:\n    A: [" + "*a," * 20_000 + "]\n"
     assert measure_processor_seconds(lambda: collect(tmp_path, text), 15.0) < 15.0
+
+
+def test_variables_of_each_environment_are_collected(tmp_path: Path) -> None:
+    """The runs can have used any environment, and its name can equal a key."""
+    text = """\
+groups: {variables: {default: false}}
+environments:
+  staging: {default: true, variables: {A: "${WORD}"}}
+  variables: {variables: {A: "${MISSING}", B: "https://${ci.branch}.example.com"}}
+  matrix:
+tests: [a]
+"""
+    assert list_variables(tmp_path, text) == [
+        ("", "A", "zq-word"),
+        ("", "A", None),
+        ("", "B", "https://zq-branch.example.com"),
+    ]
+    assert [text.reveal() for text in collect(tmp_path, text).environment_texts] == ["zq-word"]
+
+
+@pytest.mark.parametrize("key", ["owner: %s", "quarantine: {reason: %s}", "quarantine: {issue: %s}"])
+def test_shown_texts_name_unknown_variables(key: str, tmp_path: Path) -> None:
+    """A text about an entry can contain a value that this job does not know."""
+    text = "tests: [{id: a, " + key % "'${MISSING} and ${WORD}'" + "}]"
+    collected = collect(tmp_path, text)
+    assert collected.unresolved_names == (("a", "MISSING"),)
+    assert [value.reveal() for value in collected.environment_texts] == ["zq-word"]
