@@ -194,7 +194,8 @@ _EnvironmentName = Annotated[Group, AfterValidator(_check_environment_name)]
 
 
 class _StrictModel(BaseModel):
-    # Pydantic builds the validators of all models with that of `Manifest`, which is faster than one by one.
+    # The defaults `[]` and `{}` are copied for each entry. For `default_factory=dict`, pydantic needs milliseconds to
+    # find the signature of `dict`. Pydantic builds the validators of all models with that of `Manifest`, which is faster than one by one.
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
 
@@ -230,7 +231,7 @@ class Environment(_StrictModel):
     """An environment under test."""
 
     default: YamlBool = Field("false", description="`true` for the one without the option `environment`.")
-    variables: Variables = Field(default_factory=dict, description="Values of variables in this environment.")
+    variables: Variables = Field({}, description="Values of variables in this environment.")
     wait_for_url: Annotated[str, StringConstraints(max_length=2000)] = Field(
         "",
         description="Before any run is started, wait until this URL responds. Only `${ci.*}` is replaced in it. The "
@@ -246,7 +247,7 @@ class _Entry(_StrictModel):
 
     id: Id
     name: Name = Field("", description="Name in reports. Default: the id.")
-    groups: list[Group] = Field(default_factory=list, description="Groups of the entry, for the option `groups`.")
+    groups: list[Group] = Field([], description="Groups of the entry, for the option `groups`.")
     owner: _Owner = Field("", description="Who is responsible. Shown in reports.")
     retries: Retries = Field(None, description="With `wait`: start a failed run again, up to 10 times.")
     run_timeout: Duration = Field(None, description="With `wait`: maximum duration of one attempt, such as `10m`.")
@@ -273,11 +274,9 @@ class Test(_Entry):
     """A test, with one run per combination of its matrix."""
 
     application_version_id: Id = Field("", description="The application version to test.")
-    variables: Variables = Field(
-        default_factory=dict, description="Values of variables that are saved in Autonoma, for this run only."
-    )
+    variables: Variables = Field({}, description="Values of variables that are saved in Autonoma, for this run only.")
     matrix: dict[str, Annotated[list[Text], Field(min_length=1)]] = Field(
-        default_factory=dict, repr=False, description="One run per combination of these variables' values."
+        {}, repr=False, description="One run per combination of these variables' values."
     )
 
 
@@ -293,9 +292,7 @@ class Defaults(_StrictModel):
     """Values for all tests that do not set their own."""
 
     application_version_id: Id = Field("", description="The application version to test.")
-    variables: Variables = Field(
-        default_factory=dict, description="Values of variables that are saved in Autonoma, for all tests."
-    )
+    variables: Variables = Field({}, description="Values of variables that are saved in Autonoma, for all tests.")
     retries: Retries = Field(None, description="As in an entry, for all entries.")
     run_timeout: Duration = Field(None, description="As in an entry, for all entries.")
 
@@ -313,21 +310,19 @@ class Manifest(_StrictModel):
     model_config = ConfigDict(json_schema_extra=EXCLUSIVE_SCHEMA, defer_build=False)
 
     version: Annotated[Literal["1"], WithJsonSchema({"enum": [1, "1"]})] = "1"
-    groups: dict[_GroupName, GroupSettings] = Field(default_factory=dict, description="Settings of groups, by name.")
+    groups: dict[_GroupName, GroupSettings] = Field({}, description="Settings of groups, by name.")
     environments: dict[_EnvironmentName, Environment] = Field(
-        default_factory=dict, description="Environments, for the option `environment`."
+        {}, description="Environments, for the option `environment`."
     )
     always: Annotated[list[Pattern], AfterValidator(_check_patterns)] = Field(
-        default_factory=list,
+        [],
         description="A change of these files, or of the manifest, selects every entry. Patterns as in `when`.",
     )
     defaults: Defaults = Field(default_factory=Defaults)
-    tests: list[Test] = Field(default_factory=list)
-    folders: list[Folder] = Field(default_factory=list)
-    tags: list[Tag] = Field(default_factory=list)
-    application_versions: list[ApplicationVersion] = Field(
-        default_factory=list, description="Application versions for folders and tags."
-    )
+    tests: list[Test] = Field([])
+    folders: list[Folder] = Field([])
+    tags: list[Tag] = Field([])
+    application_versions: list[ApplicationVersion] = Field([], description="Application versions for folders and tags.")
     run_on_latest: YamlBool = Field(
         "false", description="Run folders and tags against the latest version of each application."
     )
