@@ -56,8 +56,6 @@ class ChangeSelector:
     Args:
         changed: The changed files.
         always: The patterns of the files whose change selects every entry.
-
-    `summary` is the summary of the changed files, with the reason why every entry runs.
     """
 
     def __init__(self, changed: ChangedFiles, always: Sequence[str] = ()) -> None:
@@ -68,17 +66,11 @@ class ChangeSelector:
         self._matches: dict[str, int] = {}
         # Many entries have equal lists.
         self._selected: dict[tuple[str, ...], bool] = {}
-        self.summary = changed.summary
-        self.selects_everything = changed.paths is None
-        if changed.paths is not None:
-            reason = None
-            if not changed.paths.isdisjoint(changed.manifest_paths):
-                reason = "the manifest changed."
-            elif self._matches_any_file(tuple(always)):
-                reason = "a file of the manifest's list `always` changed."
-            if reason:
-                self.selects_everything = True
-                self.summary = changed.summary._replace(full_run_reason=reason)
+        self.selects_everything = (
+            changed.paths is None
+            or not changed.paths.isdisjoint(changed.manifest_paths)
+            or self._matches_any_file(tuple(always))
+        )
 
     def selects(self, patterns: Sequence[str]) -> bool:
         """Return whether an entry with these patterns runs."""
