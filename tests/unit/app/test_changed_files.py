@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
@@ -216,7 +217,8 @@ def find_quarantined(
 ) -> tuple[str, ...]:
     """Return the names of the entries that the change put in quarantine."""
     entry = {"id": "b", "name": "Second", "quarantine": {"until": "2026-12-31", "reason": "late"}}
-    manifest = Manifest.model_validate({"tests": ["a", entry]})
+    # The last day is checked against the current date.
+    manifest = Manifest.model_validate({"tests": ["a", entry]}, context={"today": date(2026, 12, 1)})
     return find_quarantined_by_change(manifest, path, ci or create_ci(), {}, str(repository.folder))
 
 
