@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # Marks of a commit: it belongs to the history of the first commit, of the second one, or of a common commit.
 _OF_FIRST, _OF_SECOND, _BELOW_COMMON = 1, 2, 4
 _COMMON = _OF_FIRST | _OF_SECOND
+# How many commits are read that are older than all bases. Reading them takes at most 0.2 s.
+_MAX_OLDER_COMMITS = 5000
 
 
 def find_merge_bases(
@@ -22,8 +24,8 @@ def find_merge_bases(
 ) -> list[bytes]:
     """Return the best common ancestors of two commits.
 
-    Criss-cross merges can have several ones. As in git, wrong times of commits can add an ancestor of another result,
-    but never remove a result.
+    Criss-cross merges can have several ones. Wrong times of commits never remove a result. In a long history, they can
+    add an ancestor of another result.
 
     Args:
         first: A commit.
@@ -109,9 +111,11 @@ class _HistoryWalk:
 
         """
         if len(common) > 1:
-            # Wrong times can hide an ancestor of a common commit until its descendants are visited.
             oldest = min(self._commits[name].time for name in common)
-            while self._queue and -self._queue[0][0] >= oldest:
+            commits_left = _MAX_OLDER_COMMITS
+            while self._queue and commits_left:
+                # Older commits matter only if the time of one is wrong.
+                commits_left -= -self._queue[0][0] < oldest
                 _, name = heapq.heappop(self._queue)
                 self._mark_parents(name, self._marks[name])
         bases = [name for name in common if not self._marks[name] & _BELOW_COMMON]

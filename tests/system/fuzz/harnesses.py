@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+import zlib
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,13 +23,16 @@ from markdown_it import MarkdownIt
 from autonoma_ci.api.account import list_folders
 from autonoma_ci.api.client import AutonomaClient
 from autonoma_ci.api.models import PollStatus, StartStatus
+from autonoma_ci.app.changed_file_list import ListError, read_list
 from autonoma_ci.ci.detection import all_secret_variables
 from autonoma_ci.ci.systems import github
 from autonoma_ci.config.id_lists import parse_ids
-from autonoma_ci.config.parsers import ID_RE, find_variable_error, parse_variables
+from autonoma_ci.config.parsers import ID_RE, find_variable_error, parse_changed_files, parse_variables
 from autonoma_ci.config.settings import Settings
 from autonoma_ci.errors import AutonomaError, InputError
 from autonoma_ci.escaping import safe_url
+from autonoma_ci.git.errors import CloneError, report_damage
+from autonoma_ci.git.objects import ObjectReader
 from autonoma_ci.manifest.interpolation import Interpolator
 from autonoma_ci.manifest.loader import load_manifest
 from autonoma_ci.models import BuildContext, RunRequest, RunState, TargetKind
@@ -291,10 +296,39 @@ def _check_dotenv(data: bytes) -> None:
     assert len({*names}) == len(names)
 
 
+def _check_changed_files(data: bytes) -> None:
+    folder = _make_folder()
+    (folder / "list").write_bytes(data)
+    for value in ("@list", decode_text(data).replace("\0", "") or "auto"):
+        try:
+            option = parse_changed_files(value)
+            if option in {"auto", "all"}:
+                continue
+            listed = read_list(option, "changed-files", str(folder), folder)
+        except ListError as error:
+            assert not _LINE_BREAK_RE.search(f"{error}. {error.remedy}")  # noqa: PT017 - any list may be doubtful
+            continue
+        assert not any(path.startswith("/") or ".." in path.split("/") for path in listed.paths)
+
+
+def _check_git_object(data: bytes) -> None:
+    folder, name = _make_folder() / "objects", b"11" + b"2" * 38
+    path = folder / "11" / ("2" * 38)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for stored in (data, *(zlib.compress(b"%s %d\0%s" % (kind, len(data), data)) for kind in (b"commit", b"tree"))):
+        path.write_bytes(stored)
+        with ObjectReader(folder, 40) as reader:
+            for read in (reader.read_commit, reader.read_tree):
+                with suppress(CloneError), report_damage():
+                    read(name)
+
+
 HARNESSES: dict[str, Callable[[bytes], None]] = {
     "manifest": _check_manifest,
     "variables": _check_variables,
     "ids": _check_ids,
+    "changed-files": _check_changed_files,
+    "git-object": _check_git_object,
     "start-response": _check_start,
     "status-response": _check_status,
     "details-response": _check_details,

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autonoma_ci.git import history
 from autonoma_ci.git.errors import CloneError
 from autonoma_ci.git.history import find_merge_bases
 from autonoma_ci.git.objects import Commit
@@ -67,11 +68,21 @@ def test_merge_bases_fulfil_definition(parents: Parents) -> None:
 
 
 @given(histories(), st.lists(st.integers(-5, 5), min_size=14))
-def test_wrong_times_never_lose_bases(parents: Parents, times: list[int]) -> None:
-    """Wrong times can add a common ancestor, but never remove a base."""
-    common, best = common_ancestors(parents)
+def test_wrong_times_change_no_base(parents: Parents, times: list[int]) -> None:
+    """The author of a change can choose the times of its commits."""
+    _, best = common_ancestors(parents)
     if best:
-        assert best <= find_bases(parents, times) <= common
+        assert find_bases(parents, times) == best
+
+
+@given(histories(), st.lists(st.integers(-5, 5), min_size=14))
+def test_wrong_times_in_long_history_lose_no_base(parents: Parents, times: list[int]) -> None:
+    """With a limit on older commits, wrong times can add a common ancestor."""
+    common, best = common_ancestors(parents)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(history, "_MAX_OLDER_COMMITS", 1)
+        if best:
+            assert best <= find_bases(parents, times) <= common
 
 
 @given(histories(), st.data())
