@@ -31,7 +31,7 @@ LIMITS = RestLimits(total_seconds=10.0, request_seconds=6.0, total_requests=2, a
 _PERMISSION = "contents: read"
 # With the commits in the clone, no API is needed.
 _CHECKOUT_HINT = "Check out the commits of the change, as with `fetch-depth: 0`."
-_NO_ACCESS_HINT = "Check GITHUB_API_URL, or check out the commits of the change, as with `fetch-depth: 0`."
+_NO_ACCESS_HINT = "Check GITHUB_API_URL, or run the step again later."
 # The commits of a comparison are not needed, and their texts can be long.
 _QUERY = "per_page=1&page=1"
 # The head has commits that the base does not have.

@@ -32,7 +32,7 @@ TOKEN = Secret("s3cret-value")
 CONTEXT = BuildContext("github", sha=HEAD, branch="feature/cart", change_number="7", repository="acme/shop")
 BASE = ChangeBase(branch="main")
 CHECKOUT_HINT = "Check out the commits of the change, as with `fetch-depth: 0`."
-API_HINT = "Check GITHUB_API_URL, or check out the commits of the change, as with `fetch-depth: 0`."
+API_HINT = "Check GITHUB_API_URL, or run the step again later."
 
 
 def make_comparison(*files: object, **changes: Any) -> dict[str, Any]:
