@@ -37,7 +37,7 @@ class BaseFacts(NamedTuple):
 
     # Why the build has no base, such as its schedule. None if nothing speaks against a base.
     no_base_reason: str | None = None
-    # Whether the build is of a pull or merge request. A build with the number of one always is.
+    # Whether the build is of a pull or merge request. A build with the number or the target of one always is.
     is_change: bool = False
     # The target branch of the change. Empty for other builds, and if it is unknown.
     target_branch: str = ""
@@ -96,7 +96,7 @@ def decide_change_base(facts: BaseFacts, detected: BuildContext, context: BuildC
         return ChangeBase(facts.no_base_reason)
     if facts.is_exact:
         return ChangeBase(branch=facts.target_branch, sha=facts.target_sha, is_exact=True)
-    if facts.is_change or detected.change_number or context.change_number:
+    if facts.is_change or facts.target_branch or detected.change_number or context.change_number:
         if not facts.target_branch or detected.change_number != context.change_number:
             return ChangeBase(f"the target branch of the {change_noun} is unknown")
         return ChangeBase(branch=facts.target_branch, sha=facts.target_sha)

@@ -40,6 +40,7 @@ def decide(facts: BaseFacts, detected: BuildContext = FEATURE, context: BuildCon
         (BaseFacts(), FEATURE._replace(branch=""), ChangeBase(NoBaseReason.UNKNOWN_BRANCH)),
         (TARGET, CHANGE, ChangeBase(branch="main", sha=SHA)),
         (TARGET, FEATURE, ChangeBase(branch="main", sha=SHA)),
+        (TARGET._replace(is_change=False), FEATURE, ChangeBase(branch="main", sha=SHA)),
         # A pull request of a fork can have the name of its target branch.
         (TARGET._replace(default_branch="main"), CHANGE._replace(branch="main"), ChangeBase(branch="main", sha=SHA)),
         (BaseFacts(default_branch="main"), CHANGE, ChangeBase("the target branch of the pull request is unknown")),
@@ -73,7 +74,7 @@ def test_base_is_never_own_branch(facts: BaseFacts, detected: BuildContext, cont
     """Compared with its own branch, a build has no changes. Only a change of a fork can share the name."""
     base = decide(facts, detected, context)
     if base.branch in {detected.branch, context.branch} - {""}:
-        assert facts.is_change or context.change_number
+        assert facts.target_branch == base.branch
     if base.no_base_reason is not None:
         assert base == ChangeBase(base.no_base_reason)
 
