@@ -195,7 +195,8 @@ _EnvironmentName = Annotated[Group, AfterValidator(_check_environment_name)]
 
 class _StrictModel(BaseModel):
     # The defaults `[]` and `{}` are copied for each entry. For `default_factory=dict`, pydantic needs milliseconds to
-    # find the signature of `dict`. Pydantic builds the validators of all models with that of `Manifest`, which is faster than one by one.
+    # find the signature of `dict`. It builds the validators of all models with that of `Manifest`, which is faster than
+    # one by one.
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
 
