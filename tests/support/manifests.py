@@ -1,6 +1,9 @@
-"""A manifest with each kind of entry."""
+"""A manifest with each kind of entry, and manifests of today."""
 
 from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
 
 MANIFEST = """\
 version: 1
@@ -19,3 +22,12 @@ tags: [cm9r0nog10012v301qtollv01]
 application_versions:
   - { application_id: cm9xyz12340567pqrs8tuvwxy, version_id: cm9abc34560789defg0hijklm }
 """
+
+
+def renew_quarantines(text: str, days: int = 30) -> str:
+    """Return a manifest whose quarantines end in some days.
+
+    A date in a file would expire, or be too far ahead of the clock of a machine.
+    """
+    last_day = datetime.now(UTC).date() + timedelta(days)
+    return re.sub(r"(?<=until: )\d{4}-\d\d-\d\d", last_day.isoformat(), text)

@@ -34,7 +34,7 @@ from tests.support.generate_docs import ROOT
 EXAMPLES = ROOT / "examples"
 FILES = sorted(path for path in EXAMPLES.rglob("*") if path.is_file())
 PIPELINES = [path for path in FILES if path.suffix in {".yml", ".yaml"} and path.name != "autonoma.yml"]
-WORKFLOWS = sorted((EXAMPLES / "github").glob("*.yml"))
+WORKFLOWS = [*sorted((EXAMPLES / "github").glob("*.yml")), EXAMPLES / "monorepo" / "github-workflow.yml"]
 EXAMPLE_BY_SYSTEM = {
     "forgejo": "forgejo-actions.yml",
     "gitea": "gitea-actions.yml",
@@ -57,17 +57,19 @@ EXAMPLE_BY_SYSTEM = {
     "jenkins": "Jenkinsfile",
     "cloudbuild": "cloudbuild.yaml",
 }
-EXAMPLE_BY_SCHEMA = {
-    "azure-pipelines": "azure-pipelines.yml",
-    "bitbucket-pipelines": "bitbucket-pipelines.yml",
-    "buildkite": "buildkite.yml",
-    "circle-ci": "circleci.yml",
-    "cloudbuild": "cloudbuild.yaml",
-    "drone-ci": "drone.yml",
-    "gitlab-ci": "gitlab-ci.yml",
-    "travis": "travis.yml",
-    "woodpecker-ci": "woodpecker.yml",
-    "github-workflows": "gitea-actions.yml",
+SCHEMA_BY_EXAMPLE = {
+    "azure-pipelines.yml": "azure-pipelines",
+    "bitbucket-pipelines.yml": "bitbucket-pipelines",
+    "buildkite.yml": "buildkite",
+    "circleci.yml": "circle-ci",
+    "cloudbuild.yaml": "cloudbuild",
+    "drone.yml": "drone-ci",
+    "gitlab-ci.yml": "gitlab-ci",
+    "monorepo/gitlab-ci.yml": "gitlab-ci",
+    "travis.yml": "travis",
+    "woodpecker.yml": "woodpecker-ci",
+    "gitea-actions.yml": "github-workflows",
+    "monorepo/github-workflow.yml": "github-workflows",
 }
 # The artifact of a GitHub workflow, and the object of the S3 plugins of Drone and Woodpecker.
 _ARTIFACT_STEP = {"uses": "actions/upload-artifact@", "if": "!cancelled()", "with": {"path": "autonoma-results"}}
@@ -130,6 +132,8 @@ STORAGE_PARTS: dict[str, list[Any]] = {
     "woodpecker.yml": [
         {"image": "woodpeckerci/plugin-s3", "settings": _S3_SETTINGS, "when": [{"status": ["success", "failure"]}]}
     ],
+    "monorepo/github-workflow.yml": [_ARTIFACT_STEP],
+    "monorepo/gitlab-ci.yml": [{"artifacts": {"when": "always", "paths": ["autonoma-results/"]}}],
     **{
         f"github/{stem}.yml": [_ARTIFACT_STEP]
         for stem in (
@@ -213,7 +217,7 @@ def test_every_system_in_table_has_example() -> None:
 
 def test_github_has_example_for_each_use() -> None:
     """GitHub has one example for each documented use."""
-    assert {path.stem for path in WORKFLOWS} == {
+    assert {path.stem for path in (EXAMPLES / "github").iterdir()} == {
         *("on-pull-request", "fire-and-forget", "nightly-groups", "preview-deployment", "matrix-shards"),
         *("wait-in-another-job", "fork-policy", "re-run-failed"),
     }
@@ -272,7 +276,7 @@ def test_example_uses_known_action_inputs(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in PIPELINES if "github" not in path.parts and read_settings(path)],
+    [path for path in PIPELINES if path.parent == EXAMPLES and read_settings(path)],
     ids=lambda path: path.name,
 )
 def test_example_settings_make_plan(path: Path, tmp_path: Path) -> None:
@@ -325,8 +329,8 @@ def test_check_finds_credential(line: str) -> None:
 
 
 @pytest.mark.linters
-@pytest.mark.parametrize(("schema", "name"), EXAMPLE_BY_SCHEMA.items(), ids=list(EXAMPLE_BY_SCHEMA))
-def test_example_matches_schema_of_system(schema: str, name: str) -> None:
+@pytest.mark.parametrize(("name", "schema"), SCHEMA_BY_EXAMPLE.items(), ids=list(SCHEMA_BY_EXAMPLE))
+def test_example_matches_schema_of_system(name: str, schema: str) -> None:
     """Each example is valid by the schema that its CI system publishes."""
     transforms = {"azure-pipelines", "gitlab-ci"} & {schema}
     result = subprocess.run(
