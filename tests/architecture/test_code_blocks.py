@@ -28,6 +28,7 @@ from tests.support.documented_code import (
     iterate_texts,
 )
 from tests.support.gitlab_component import INPUT_OPTIONS
+from tests.support.manifests import renew_quarantines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -111,7 +112,7 @@ def find_unknown_hooks(config: dict[str, Any]) -> list[str]:
 
 def check_manifest(code: str, folder: Path) -> list[str]:
     """Return the errors that `validate` reports about a manifest."""
-    (folder / "autonoma.yml").write_text(code, "utf-8")
+    (folder / "autonoma.yml").write_text(renew_quarantines(code), "utf-8")
     out = io.StringIO()
     return [] if cli.run_command(["validate"], Runtime({}, out, out, str(folder))) == 0 else [out.getvalue()]
 
