@@ -309,6 +309,7 @@ class Monorepo:
         log = result.stdout + result.stderr
         assert "Traceback" not in log, log
         files = clone / "autonoma-results"
+        assert (files / "outputs.env").is_file(), log
         lines = (files / "outputs.env").read_text("utf-8").splitlines()
         starts = [request for request in self._sandbox.received if request.method == "POST"]
         bodies = [request.body for request in starts if isinstance(request.body, dict)]
