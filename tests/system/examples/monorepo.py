@@ -201,11 +201,7 @@ class Monorepo:
             inputs: Inputs besides those of the example, with `_` for `-`.
 
         """
-        target = self.find_tip()
-        run_git(self._origin, "checkout", "--quiet", "--detach", target)
-        run_git(self._origin, "merge", "--quiet", "--no-ff", "--message", "merge", push.after)
-        merge = run_git(self._origin, "rev-parse", "HEAD")
-        run_git(self._origin, "update-ref", "refs/pull/7/merge", merge)
+        target, merge = self.find_tip(), self._merge(push, "refs/pull/7/merge")
         repository = {"full_name": REPO, "default_branch": "main"}
         event = {
             "action": "synchronize",
@@ -223,6 +219,15 @@ class Monorepo:
         environ = {**PULL_REQUEST, "GITHUB_SHA": merge, "GITHUB_HEAD_REF": push.branch}
         inputs = {"environment": "preview", **inputs}
         return self._run_workflow(self._clone("refs/pull/7/merge", depth), environ, event, inputs)
+
+    def run_merge_group(self, push: Push) -> MonorepoJob:
+        """Run the job of a merge group with one pull request."""
+        target = self.find_tip()
+        ref = f"refs/heads/gh-readonly-queue/main/pr-7-{target}"
+        merge = self._merge(push, ref)
+        group = {"head_sha": merge, "head_ref": ref, "base_sha": target, "base_ref": "refs/heads/main"}
+        environ = {"GITHUB_EVENT_NAME": "merge_group", "GITHUB_SHA": merge, "GITHUB_REF": ref}
+        return self._run_workflow(self._clone(ref, 0), environ, {"merge_group": group}, {})
 
     def run_push(self, push: Push, **inputs: str) -> MonorepoJob:
         """Run the job of a push to a branch, with the complete history."""
@@ -260,6 +265,13 @@ class Monorepo:
             "CI_COMMIT_BRANCH": "main",
         }
         return self._run_pipeline(self._clone("refs/heads/main", 0), environ, rule=1)
+
+    def _merge(self, push: Push, ref: str) -> str:
+        """Merge a push into `main` as a commit with its own ref."""
+        run_git(self._origin, "checkout", "--quiet", "--detach", "main")
+        run_git(self._origin, "merge", "--quiet", "--no-ff", "--message", "merge", push.after)
+        run_git(self._origin, "update-ref", ref, "HEAD")
+        return run_git(self._origin, "rev-parse", "HEAD")
 
     def _clone(self, ref: str, depth: int) -> Path:
         """Clone and check out a ref in the way of actions/checkout."""
