@@ -17,7 +17,7 @@ from tests.support.github_environments import GITHUB, PULL_REQUEST, REPO
 from tests.support.manifests import renew_quarantines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from autonoma_ci.sandbox import Sandbox
 
@@ -101,6 +101,8 @@ class MonorepoJob(NamedTuple):
     results: dict[str, Any]
     # The variables of outputs.env.
     outputs: dict[str, str]
+    # The job summary.
+    summary: str
     # One id for each start, sorted.
     started_ids: list[str]
     # The values of BASE_URL in the starts of tests.
@@ -186,11 +188,13 @@ class Monorepo:
         self.push("services/admin/main.js")
         run_git(self._origin, "checkout", "--quiet", branch)
 
-    def replace_id(self, old: str, new: str) -> None:
-        """Commit a manifest with another id to `main`."""
-        manifest = (self._origin / "autonoma.yml").read_text("utf-8")
-        assert old in manifest
-        self.base = self.commit({"autonoma.yml": manifest.replace(old, new)})
+    def edit_manifest(self, edit: Callable[[str], str]) -> Push:
+        """Commit an edited manifest to the current branch."""
+        push = Push(run_git(self._origin, "branch", "--show-current"), run_git(self._origin, "rev-parse", "HEAD"), "")
+        old = (self._origin / "autonoma.yml").read_text("utf-8")
+        new = edit(old)
+        assert new != old
+        return push._replace(after=self.commit({"autonoma.yml": new}))
 
     def run_pull_request(self, push: Push, depth: int = 0, **inputs: str) -> MonorepoJob:
         """Run the job of a pull request at its merge commit.
@@ -330,6 +334,7 @@ class Monorepo:
             log,
             json.loads((files / "results.json").read_text("utf-8")),
             dict(line.split("=", 1) for line in lines),
+            (files / "summary.md").read_text("utf-8"),
             sorted(request.path.split("/")[-2] for request in starts),
             {body["runtime_metadata"]["BASE_URL"] for body in bodies if "runtime_metadata" in body},
         )

@@ -10,6 +10,7 @@ import pytest
 from tests.support.invoke_command import invoke
 from tests.support.manifests import renew_quarantines
 from tests.system.examples.monorepo import (
+    CHANGE_BRANCH,
     CHANGE_URL,
     EXAMPLE,
     SERVICES,
@@ -182,13 +183,24 @@ def test_empty_input_compares_commits(monorepo: Monorepo) -> None:
     assert job.changed_files["source"] == "clone"
 
 
-def test_quarantined_failure_does_not_count(monorepo: Monorepo) -> None:
-    """The entry in quarantine fails, and the step passes."""
-    monorepo.replace_id(QUARANTINED_ID, "sandbox-fails")
+@pytest.mark.parametrize(("days", "verdict"), [(0, (0, "passed")), (-1, (1, "failed"))])
+def test_quarantine_counts_after_last_day(days: int, verdict: tuple[int, str], monorepo: Monorepo) -> None:
+    """A failure does not count up to the last day, and counts after it."""
+    monorepo.edit_manifest(lambda text: renew_quarantines(text.replace(QUARANTINED_ID, "sandbox-fails"), days))
     job = monorepo.run_pull_request(monorepo.change("services/search/main.js"))
-    assert "sandbox-fails" in job.started_ids
-    assert job.verdict == (0, "passed")
-    assert (job.outputs["AUTONOMA_QUARANTINED"], job.outputs["AUTONOMA_FAILED"]) == ("1", "0")
+    # The entry has one retry.
+    assert job.started_ids.count("sandbox-fails") == 2
+    assert job.verdict == verdict
+    assert job.outputs["AUTONOMA_QUARANTINED"] == str(int(days == 0))
+    assert ("Quarantine ended" in job.log) == (days < 0)
+
+
+def test_change_that_extends_quarantine_is_named(monorepo: Monorepo) -> None:
+    """Reports name the entry whose quarantine a pull request extends."""
+    monorepo.create_branch(CHANGE_BRANCH)
+    job = monorepo.run_pull_request(monorepo.edit_manifest(lambda text: renew_quarantines(text, 60)))
+    assert job.results["quarantined_by_change"] == ["Search corrects a typing error"]
+    assert "Quarantined by this change" in job.summary
 
 
 def test_release_runs_in_production(monorepo: Monorepo) -> None:
