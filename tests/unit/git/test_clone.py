@@ -52,6 +52,21 @@ def test_base_is_merge_base_with_target(repository: GitRepository) -> None:
     assert (changes.base, set(changes.paths)) == (repository.git("merge-base", "main", "feature"), {"own"})
 
 
+def test_packed_clone_has_same_changes(repository: GitRepository) -> None:
+    """Packs of a clone have deltas, and each fetch adds a pack."""
+    lines = "".join(f"line {number}\n" for number in range(2000))
+    for number in range(4):
+        repository.commit({f"folder/{name}": f"{number}\n{lines}" for name in range(30)})
+    repository.git("repack", "-a", "-d", "-q", "-f")
+    head = repository.commit({"folder/0": lines})
+    repository.git("repack", "-d", "-q")
+    changes = find_changes(repository)
+    assert changes.paths == {"own", *(f"folder/{name}" for name in range(30))}
+    with Clone(str(repository.folder)) as clone:
+        assert clone.read_file(f"{head}", "folder/0", len(lines)) == lines.encode()
+        assert clone.read_file(repository.git("rev-parse", "HEAD~3"), "folder/1", 10**6) == f"1\n{lines}".encode()
+
+
 def test_stated_commit_of_target_has_priority(repository: GitRepository) -> None:
     """The branch in the clone can be older or newer than the target of the change."""
     first = repository.git("rev-parse", "main~1")

@@ -105,6 +105,12 @@ def test_submodule_matches_patterns_of_its_files(patterns: list[str], is_selecte
     assert ChangeSelector(changed(submodules=("libs/sub",))).selects(patterns) is is_selected
 
 
+def test_selector_remembers_lists() -> None:
+    """Many entries have the same patterns, and the result never changes."""
+    selector = ChangeSelector(changed("docs/a.md"))
+    assert [selector.selects(patterns) for patterns in (["docs/**"], ["src/**"]) * 2] == [True, False] * 2
+
+
 def test_unknown_files_select_everything() -> None:
     """Without a list of files, every entry runs, and the summary has the reason."""
     files = run_everything("the clone is shallow.")

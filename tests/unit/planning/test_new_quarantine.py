@@ -46,6 +46,7 @@ def entry(until: str = "2026-12-01", entry_id: str = "a") -> str:
         (f"tests: [a, {entry()}]", f"tests: [{entry()}, {entry()}]", [("tests", 0)]),
         ("tags: [a]", f"tags: [{entry()}]", [("tags", 0)]),
         ("", f"tests: [{entry()}]", [("tests", 0)]),
+        ("", f"tests: [{{ name: without an id, {UNTIL % '2026-12-01'} }}, [a], {entry()}]", [("tests", 2)]),
         ("- a", f"tests: [{entry()}]", [("tests", 0)]),
         ("tests: text", f"tests: [{entry()}]", [("tests", 0)]),
         (f"tests: [{entry()}]", "", []),
