@@ -31,6 +31,10 @@ _TRAVIS_FOLD_RE = lazy_pattern(r"(?<=fold:|time:)(?=start|end)")
 # GitHub's commands and Buildkite's group headings are at the start of a line, after any white space.
 _LINE_START_COMMANDS = ("::", "---", "+++", "~~~", "^^^")
 _MARKUP_RE = lazy_pattern(r"[\\`*_{}\[\]|~$]")
+# Characters that a code span in a table does not show unchanged.
+_CODE_SPAN_RE = lazy_pattern(r"[|`\\<>&]")
+# All ASCII characters that can have a meaning in Markdown or HTML.
+_NOT_PLAIN_RE = lazy_pattern(r"[!-,./:-@\[-`{-~]")
 # Text that GitHub turns into links and images without markup: https://…, www.…, :smile:
 _AUTOLINK_RE = lazy_pattern(r":(?=\S|$)|(?<=www)\.", re.IGNORECASE)
 # A heading, a rule or a list at the start of a line. On GitLab, a slash there starts a quick action such as /close.
@@ -155,6 +159,17 @@ def markdown_code_span(text: str, limit: int = 500) -> str:
     """Return the text as a Markdown code span, outside of tables."""
     plain = sanitize_line(text, limit).replace("`", "'").strip()
     return f"`{plain}`" if plain else ""
+
+
+def markdown_command(command: str) -> str:
+    """Return a command in one line as Markdown code, for any place.
+
+    In a code span, a table would end at `|` and the span at a backtick. With such characters, the code is HTML with
+    entities, which every reader of Markdown shows unchanged.
+    """
+    if not command or not _CODE_SPAN_RE.search(command):
+        return f"`{command}`" if command else ""
+    return f"<code>{_NOT_PLAIN_RE.sub(lambda match: f'&#{ord(match[0])};', command)}</code>"
 
 
 def markdown_link(label: str, url: str) -> str:

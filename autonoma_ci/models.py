@@ -444,6 +444,8 @@ class Report(NamedTuple):
     # How the CI system names a change request.
     change_noun: str = PULL_REQUEST
     api_url: str = ""
+    # The names of the variables that options set. The commands that run a failure again leave these variables out.
+    option_variables: tuple[str, ...] = ()
 
     @property
     def heading(self) -> str:

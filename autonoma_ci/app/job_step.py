@@ -409,12 +409,10 @@ class JobStep:
             refused_retry_count: How many failed runs the option max-runs kept from a retry.
 
         """
-        counted = [run for run in report.results if not run.is_quarantined_failure]
-        uncounted = [run for run in report.results if run.is_quarantined_failure]
-        for level, runs in (("error", counted), ("notice", uncounted)):
-            for failure in group_failures(runs, report.web_base_url):
-                self.log.annotate(level, failure, report.heading)
-        for warning in collect_warnings(report.results, self.redact.contains_secret):
+        fails_on_flaky = self._settings.fails_on_flaky
+        for failure in group_failures(report.results, report.web_base_url, fails_on_flaky=fails_on_flaky):
+            self.log.annotate("error", failure, report.heading)
+        for warning in collect_warnings(report.results, self.redact.contains_secret, fails_on_flaky=fails_on_flaky):
             self.log.annotate("warning", warning, report.heading)
         if refused_retry_count:
             option, runs_text = self._settings.spelling_of("max-runs"), pluralize(refused_retry_count, "failed run")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from autonoma_ci.errors import InputError
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.fs.files import escapes_via_symlink, read_whole_file
-from autonoma_ci.models import BuildContext, ChangeSummary, Conclusion, PlanFacts, RunState, TargetKind
+from autonoma_ci.models import BuildContext, Conclusion, RunState, TargetKind
 from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.reports.other_results import MAX_RESULTS_BYTES, has_open_runs, is_same_build, other_build_reason
 
@@ -74,16 +74,6 @@ def to_run_results(saved: Results, started_at: str, sanitizers: ResultsSanitizer
     now = datetime.fromisoformat(started_at)
     then = saved.started_at if saved.started_at.tzinfo else saved.started_at.replace(tzinfo=now.tzinfo)
     return [run.to_run_result((then - now).total_seconds(), sanitizers) for run in saved.runs]
-
-
-def to_plan_facts(saved: Results, sanitizers: ResultsSanitizers) -> PlanFacts:
-    """Return the facts of results.json about the plan, without notes."""
-    label, change = sanitizers.label, None
-    if found := saved.changed_files:
-        reason = found.full_run_reason
-        change = ChangeSummary(label(found.source), label(found.base), found.file_count, reason and label(reason))
-    names = tuple(map(label, saved.quarantined_by_change))
-    return PlanFacts(plan_digest=label(saved.plan_digest), change=change, quarantined_by_change=names)
 
 
 def build_sanitizers(settings: Settings, values: Iterable[Secret]) -> ResultsSanitizers:

@@ -48,6 +48,8 @@ class StepFacts(NamedTuple):
     source_label: str = ""
     change_noun: str = PULL_REQUEST
     api_url: str = ""
+    # The names of the variables that options set.
+    option_variables: tuple[str, ...] = ()
 
 
 def describe_source(source: str) -> str:
@@ -119,6 +121,7 @@ def collect_facts(
         describe_source(source),
         ci.ci_system.change_noun,
         settings.api_url,
+        tuple(settings.variables),
     )
 
 
@@ -210,4 +213,5 @@ class ReportBuilder:
             started_in_attempt=facts.started_in_attempt,
             source_label=facts.source_label,
             change_noun=facts.change_noun,
+            option_variables=facts.option_variables,
         )

@@ -14,7 +14,6 @@ from autonoma_ci.app.previous_results import (
     build_sanitizers,
     load_results,
     to_build_context,
-    to_plan_facts,
     to_run_results,
 )
 from autonoma_ci.app.report_builder import ReportBuilder, StepFacts, describe_source
@@ -155,9 +154,10 @@ def report_from_results(saved: Results, sanitizers: ResultsSanitizers, credentia
         part=Part(*map(credentials, (saved.job, saved.part, saved.shard, title))),
         source_label=describe_source(source),
         change_noun=system.change_noun if system else PULL_REQUEST,
+        api_url=credentials(saved.api_url),
     )
     reports = ReportBuilder(facts)
-    reports.add_plan(to_plan_facts(saved, sanitizers))
+    reports.add_plan(saved.to_plan_facts(sanitizers.label))
     if saved.waits_for_results:
         reports.expect_results()
     return reports.build(results, _verdict(saved, results), duration_seconds=saved.duration_seconds)

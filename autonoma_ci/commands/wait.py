@@ -17,7 +17,6 @@ from autonoma_ci.app.previous_results import (
     has_runs,
     load_results,
     stale_reason,
-    to_plan_facts,
     to_run_results,
 )
 from autonoma_ci.app.results_path import find_results_file
@@ -137,7 +136,7 @@ def _wait(arguments: ParsedArguments, step: JobStep) -> int:
     if known.notice:
         step.log.annotate("notice", Diagnostic(known.notice))
     sanitizers = build_sanitizers(settings, known.secrets)
-    step.reports.add_plan(to_plan_facts(saved, sanitizers))
+    step.reports.add_plan(saved.to_plan_facts(sanitizers.label))
     runs = to_run_results(saved, step.reports.facts.started_at, sanitizers)
     if settings.ignore_quarantine or not is_signed:
         # In a file that anybody can have changed, a quarantine must not hide a failure.

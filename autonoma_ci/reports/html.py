@@ -19,11 +19,22 @@ from autonoma_ci.models import ENDED_STATES, Conclusion, RunState
 from autonoma_ci.reports.summary import (
     NO_MESSAGE_STATES,
     STATE_LABELS,
+    RunCategory,
+    categorize_attempts,
+    categorize_run,
     count_states,
+    counts_flaky_as_failed,
+    describe_changed_files,
+    describe_full_run,
+    describe_new_quarantine,
+    describe_quarantine,
+    find_environment,
     format_headline,
     has_resumable_runs,
     has_run_id_or_url,
     pluralize,
+    rerun_hint,
+    select_rerun_command,
     sort_by_severity,
     state_label,
 )
@@ -42,36 +53,46 @@ ICON = "evidence/report.svg"
 _PARTS_PER_CHUNK = 1000
 # The severity and the label of each conclusion.
 _VERDICTS = {
-    Conclusion.STARTED: ("open", "Started"),
-    Conclusion.PASSED: ("good", "Passed"),
-    Conclusion.FAILED: ("bad", "Failed"),
-    Conclusion.TIMED_OUT: ("bad", "Timed out"),
-    Conclusion.ERROR: ("bad", "Error"),
-    Conclusion.SKIPPED: ("open", "Skipped"),
-    Conclusion.CANCELLED: ("bad", "Cancelled"),
+    Conclusion.STARTED: (RunCategory.OPEN, "Started"),
+    Conclusion.PASSED: (RunCategory.PASSED, "Passed"),
+    Conclusion.FAILED: (RunCategory.PROBLEM, "Failed"),
+    Conclusion.TIMED_OUT: (RunCategory.PROBLEM, "Timed out"),
+    Conclusion.ERROR: (RunCategory.PROBLEM, "Error"),
+    Conclusion.SKIPPED: (RunCategory.OPEN, "Skipped"),
+    Conclusion.CANCELLED: (RunCategory.PROBLEM, "Cancelled"),
 }
 # The singular and the plural of each filter.
 _FILTER_LABELS = {
-    "bad": ("problem", "problems"),
-    "flaky": ("flaky", "flaky"),
-    "open": ("not ended", "not ended"),
-    "good": ("passed", "passed"),
+    RunCategory.PROBLEM: ("problem", "problems"),
+    RunCategory.OPEN: ("not ended", "not ended"),
+    RunCategory.QUARANTINED: ("failed in quarantine", "failed in quarantine"),
+    RunCategory.FLAKY: ("flaky", "flaky"),
+    RunCategory.PASSED: ("passed", "passed"),
 }
-# The symbol of each severity, for readers who can't distinguish the colours.
-STATE_SYMBOLS = {"good": "✓", "flaky": "⚠", "bad": "✗", "open": "…"}
-_SEVERITY_BY_STATE = {
-    RunState.PASSED: "good",
-    RunState.STARTED: "open",
-    RunState.PLANNED: "open",
-    RunState.STARTING: "open",
+# The heading of each category in the table.
+_SECTION_LABELS = {
+    RunCategory.PROBLEM: "Problems",
+    RunCategory.OPEN: "Not ended",
+    RunCategory.QUARANTINED: "Failed in quarantine, not counted",
+    RunCategory.FLAKY: "Flaky",
+    RunCategory.PASSED: "Passed",
+}
+# The symbol of each category, for readers who can't distinguish the colours.
+STATE_SYMBOLS = {
+    RunCategory.PASSED: "✓",
+    RunCategory.FLAKY: "⚠",
+    RunCategory.QUARANTINED: "⊘",
+    RunCategory.PROBLEM: "✗",
+    RunCategory.OPEN: "…",
 }
 # Limits of the chart in rows. Above the first, it has no labels. Above the second, it omits rows.
 MAX_LABELED = 40
 MAX_BARS = 1000
 # Each colour has enough contrast on white and on black, so one chart is enough for light, dark and print.
-GREEN, RED, AMBER, GREY = "#2e8b57", "#d64545", "#b7791f", "#767676"
+GREEN, RED, AMBER, GREY, VIOLET = "#2e8b57", "#d64545", "#b7791f", "#767676", "#8b6bd1"
 _BAR_SYMBOLS = {RunState.PASSED: "✓", RunState.FAILED: "✗", RunState.STOPPED: "✗"}
 _BAR_COLOURS = {RunState.PASSED: GREEN, RunState.FAILED: RED, RunState.STOPPED: RED}
+_CATEGORY_COLOURS = {RunCategory.FLAKY: AMBER, RunCategory.QUARANTINED: VIOLET}
 # In seconds. The distance between two ticks is the first of these with at most `_MAX_TICKS` ticks.
 _TICK_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 4 * 3600, 12 * 3600, 24 * 3600)
 _MAX_TICKS = 4
@@ -160,7 +181,8 @@ def _load_template() -> Template:
 def _build_view(report: Report) -> dict[str, object]:
     """Return the variables of the template."""
     severity, label = _verdict_of(report)
-    severities = [severity_class(run) for run in report.results]
+    categories = [categorize_run(run) for run in report.results]
+    flaky = "Flaky, counted as failed" if counts_flaky_as_failed(report) else _SECTION_LABELS[RunCategory.FLAKY]
     return {
         "report": report,
         "version": __version__,
@@ -173,10 +195,13 @@ def _build_view(report: Report) -> dict[str, object]:
         "facts": list(_build_facts(report)),
         "counts": _select_counts(report),
         "filters": [
-            (severity, labels[count > 1], count)
-            for severity, labels in _FILTER_LABELS.items()
-            if (count := severities.count(severity))
+            (category, labels[count > 1], count)
+            for category, labels in _FILTER_LABELS.items()
+            if (count := categories.count(category))
         ],
+        "sections": _SECTION_LABELS | {RunCategory.FLAKY: flaky},
+        "plan_notes": list(_list_plan_notes(report)),
+        "rerun_hint": rerun_hint(report),
         "chart": build_timeline_chart(report),
         "resume_command": report.resume_command if report.verdict and has_resumable_runs(report) else "",
         "stylesheet": STYLESHEET,
@@ -189,13 +214,19 @@ def load_stylesheet() -> str:
     return _read_resource("report.css")
 
 
-def _verdict_of(report: Report) -> tuple[str, str]:
-    return _VERDICTS[report.verdict.conclusion] if report.verdict else ("open", "Running")
+def _list_plan_notes(report: Report) -> Iterator[str]:
+    yield from report.plan_notes if report.results else ()
+    yield describe_full_run(report.change) if report.change else ""
+    yield describe_new_quarantine(report)
+
+
+def _verdict_of(report: Report) -> tuple[RunCategory, str]:
+    return _VERDICTS[report.verdict.conclusion] if report.verdict else (RunCategory.OPEN, "Running")
 
 
 def _render_icon(report: Report) -> str:
     """Return the SVG icon in the colour of the verdict."""
-    colour = {"good": GREEN, "bad": RED}.get(_verdict_of(report)[0], GREY)
+    colour = {RunCategory.PASSED: GREEN, RunCategory.PROBLEM: RED}.get(_verdict_of(report)[0], GREY)
     circle = f'<circle cx="8" cy="8" r="7" fill="{colour}"/>'
     return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">{circle}</svg>'
 
@@ -221,6 +252,8 @@ def _build_facts(report: Report) -> Iterator[tuple[str, str, str]]:
     yield "Repository", context.repository, ""
     yield "Build", context.build_url, safe_url(context.build_url)
     yield "Deployment", context.deployment_url, safe_url(context.deployment_url)
+    yield "Environment", find_environment(report), ""
+    yield "Changed files", describe_changed_files(report.change, report.change.base[:12]) if report.change else "", ""
     yield "Started by", report.source_label, ""
     yield "Started at", report.started_at.replace("T", " ").replace("Z", " UTC"), ""
     yield "Duration", format_duration(report.duration_seconds) if report.verdict else "", ""
@@ -232,11 +265,6 @@ def _select_counts(report: Report) -> dict[str, int]:
         # Each run that ended was started, so this count adds nothing.
         del counts["started"]
     return {name: number for name, number in counts.items() if number or name == "total"}
-
-
-def severity_class(run: RunResult) -> str:
-    """Return the CSS class of the run, such as `good` or `flaky`."""
-    return "flaky" if run.is_flaky else _SEVERITY_BY_STATE.get(run.state, "bad")
 
 
 def build_run_view(index: int, run: RunResult, report: Report, file_url: Callable[[str], str]) -> dict[str, Any]:
@@ -252,7 +280,7 @@ def build_run_view(index: int, run: RunResult, report: Report, file_url: Callabl
         file_url: As in `AssetLinks`.
     """
     request = run.request
-    severity = severity_class(run)
+    severity = categorize_run(run)
     link = safe_url(run.url) or (
         safe_url(report.web_base_url) if run.state is RunState.UNKNOWN and not has_run_id_or_url(run) else ""
     )
@@ -265,9 +293,15 @@ def build_run_view(index: int, run: RunResult, report: Report, file_url: Callabl
         "Attempts": str(run.attempt_count) if run.previous_attempts else "",
         "Variables": ", ".join(request.variables),
         "Version": ", ".join(filter(None, versions)) or ("latest" if request.run_on_latest else ""),
+        "Owner": request.owner,
+        "Quarantine": describe_quarantine(run),
     }
+    issue = request.quarantine.issue if request.quarantine else ""
+    rerun_command = select_rerun_command(run)
+    attempt_category = categorize_attempts(run)
     attempts = [
-        _build_attempt_view(number, attempt, file_url) for number, attempt in enumerate(run.previous_attempts, 1)
+        _build_attempt_view(number, attempt, attempt_category, file_url)
+        for number, attempt in enumerate(run.previous_attempts, 1)
     ]
     evidence_view = _build_evidence_view(run, file_url)
     notes = [] if run.state in NO_MESSAGE_STATES else [text for text in (run.message, run.suggestion) if text]
@@ -284,19 +318,34 @@ def build_run_view(index: int, run: RunResult, report: Report, file_url: Callabl
         "link": link,
         "link_text": "Open the run" if safe_url(run.url) else "Open Autonoma",
         "facts": {name: text for name, text in facts.items() if text},
+        "owner": request.owner,
+        "issue": issue,
+        "issue_link": safe_url(issue),
+        "rerun_command": rerun_command,
         "notes": notes,
         "attempts": attempts,
-        "is_expanded": severity == "bad",
+        "is_expanded": severity is RunCategory.PROBLEM
+        or (severity is RunCategory.FLAKY and counts_flaky_as_failed(report)),
         "has_details": bool(
-            notes or attempts or evidence_view["steps"] or evidence_view["video"] or evidence_view["missing_reason"]
+            notes
+            or attempts
+            or issue
+            or rerun_command
+            or evidence_view["steps"]
+            or evidence_view["video"]
+            or evidence_view["missing_reason"]
         ),
         **evidence_view,
     }
 
 
-def _build_attempt_view(number: int, attempt: PreviousAttempt, file_url: Callable[[str], str]) -> dict[str, Any]:
+def _build_attempt_view(
+    number: int, attempt: PreviousAttempt, category: RunCategory, file_url: Callable[[str], str]
+) -> dict[str, Any]:
     return {
         "number": number,
+        "severity": category,
+        "symbol": STATE_SYMBOLS[category],
         "duration": format_duration(attempt.duration_seconds) if attempt.duration_seconds else "",
         "message": attempt.message,
         "link": safe_url(attempt.url),
@@ -329,7 +378,9 @@ def _build_step_views(
         # The texts of the failing step are more detailed there than in the evidence.
         detailed = failing_step if is_failing and failing_step else step
         omitted_count = step.number - previous_number - 1 if previous_number else 0
-        severity = "bad" if is_failing else "good" if step.status == "passed" else "open"
+        severity = (
+            RunCategory.PROBLEM if is_failing else RunCategory.PASSED if step.status == "passed" else RunCategory.OPEN
+        )
         yield {
             "omitted_note": f"{pluralize(omitted_count, 'more test step')} not shown." if omitted_count else "",
             "number": step.number,
@@ -376,14 +427,15 @@ def build_timeline_chart(report: Report) -> TimelineChart | None:
 
 
 def _build_bar(bar: TimelineBar, span_seconds: float, top: int, height: int, *, has_label: bool) -> ChartBar:
-    state = "flaky" if bar.is_flaky else STATE_LABELS[bar.state]
+    state = "flaky" if bar.category is RunCategory.FLAKY else STATE_LABELS[bar.state]
+    state += " in quarantine" if bar.category is RunCategory.QUARANTINED else ""
     parts = [] if has_label else [state]
     parts += [f"attempt {bar.attempt}"] if bar.attempt else []
     description = ", ".join([*parts, format_duration(bar.duration_seconds)])
     left = min(100.0, 100 * bar.start_offset_seconds / span_seconds)
     width = max(0.3, min(100.0 - left, 100 * bar.duration_seconds / span_seconds))
-    colour = AMBER if bar.is_flaky else _BAR_COLOURS.get(bar.state, GREY)
-    symbol = "⚠" if bar.is_flaky else _BAR_SYMBOLS.get(bar.state, "…")
+    colour = _CATEGORY_COLOURS.get(bar.category) or _BAR_COLOURS.get(bar.state, GREY)
+    symbol = STATE_SYMBOLS[bar.category] if bar.category in _CATEGORY_COLOURS else _BAR_SYMBOLS.get(bar.state, "…")
     label = truncate(bar.label, 40 if has_label else 80)
     return ChartBar(round(min(left, 99.7), 3), round(width, 3), top, height, colour, symbol, label, description)
 

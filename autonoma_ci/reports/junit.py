@@ -5,6 +5,9 @@ both have the complete explanation. All readers show a test case without a resul
 has no result. The failures before a retry are `flakyFailure` or `rerunFailure`. Jenkins and Bitrise read these elements
 and all other readers ignore them.
 
+A run that failed in quarantine is `skipped`, because readers count each failure against the build. Its output has the
+failure.
+
 GitLab and Jenkins' attachments plugin read `[[ATTACHMENT|path]]` tags in the output of a test case. Such a tag attaches
 a file of the run to its test case.
 
@@ -26,7 +29,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.escaping import safe_url, sanitize_line, truncate, truncate_bytes
 from autonoma_ci.models import ExitReason, RunState
-from autonoma_ci.reports.summary import format_headline, has_run_id_or_url, pluralize, state_label
+from autonoma_ci.reports.summary import (
+    STATE_LABELS,
+    describe_quarantine,
+    format_headline,
+    has_run_id_or_url,
+    pluralize,
+    state_label,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -111,7 +121,8 @@ def _build_test_cases(report: Report) -> list[TestCase]:
             case.result[0].text = _join_lines(_failure_body(run, result, report))
         # Surefire's names for an earlier failure of a test that passed in the end, and of one that did not.
         interim_class = FlakyFailure if run.state is RunState.PASSED else RerunFailure
-        for attempt in run.previous_attempts:
+        # A reader could count an earlier failure of a run that failed in quarantine. Its output has them as text.
+        for attempt in () if run.is_quarantined_failure else run.previous_attempts:
             failure = interim_class(_clean_attribute(_describe_failure(attempt)), "failed")
             # Jenkins reads the stack trace, Bitrise the text.
             failure.text = failure.stack_trace = _join_lines([_describe_failure(attempt), *_describe_details(attempt)])
@@ -168,6 +179,12 @@ def _folder_of(name: str) -> str:
 
 def _build_case_result(run: RunResult, report: Report) -> _CaseResult | None:
     """Return the result of a test case, None for a passed run."""
+    if run.is_quarantined_failure:
+        return _CaseResult("skipped", "quarantined", f"quarantined {describe_quarantine(run)}")
+    return _build_counted_result(run, report)
+
+
+def _build_counted_result(run: RunResult, report: Report) -> _CaseResult | None:
     state, message = run.state, _clean_attribute(run.message)
     state_message = f"{state_label(run)}: {message}" if message else state_label(run)
     match state:
@@ -280,6 +297,12 @@ def _count_chars(lines: Sequence[str]) -> int:
 
 def _output(run: RunResult) -> Iterator[str]:
     yield _link_or_id(run)
+    if run.is_quarantined_failure:
+        label = STATE_LABELS[run.state]
+        ending = f"{label}: {run.message}" if run.message else label
+        failure = _describe_failure(run) if run.state is RunState.FAILED else ending
+        yield f"{failure[0].upper()}{failure[1:]}"
+        yield from _describe_details(run)
     if run.reused:
         yield "Passed in an earlier attempt at this build, and not started again."
     for number, attempt in enumerate(run.previous_attempts, 1):
@@ -307,7 +330,14 @@ def _build_properties(run: RunResult) -> dict[str, str]:
         "attempts": str(run.attempt_count),
         "flaky": "true" if run.is_flaky else "",
         "reused": "true" if run.reused else "",
+        "owner": run.request.owner,
     }
+    if quarantine := run.request.quarantine:
+        properties |= {
+            "quarantine_until": quarantine.until,
+            "quarantine_reason": quarantine.reason,
+            "quarantine_issue": quarantine.issue,
+        }
     properties |= {
         f"run_url_{number}": safe_url(attempt.url) for number, attempt in enumerate(run.previous_attempts, 1)
     }

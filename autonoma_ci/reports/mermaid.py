@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.escaping import sanitize_line, truncate
 from autonoma_ci.models import RunState
-from autonoma_ci.reports.summary import state_emoji
+from autonoma_ci.reports.summary import RunCategory, state_emoji
 from autonoma_ci.reports.timeline import TimelineBar, timeline_bars
 
 if TYPE_CHECKING:
@@ -89,5 +89,7 @@ def _render_bar(name: str, bar: TimelineBar) -> str:
     start = (_ZERO + timedelta(seconds=bar.start_offset_seconds)).isoformat(" ", "milliseconds")
     milliseconds = max(1, round(bar.duration_seconds * 1000))
     # The emoji shows the state without colour. It also prevents Mermaid from reading a name as a keyword.
-    emoji = state_emoji(bar.state, flaky=bar.is_flaky)
-    return f"    {emoji} {name} :{_TAGS.get(bar.state, '')}{start}, {milliseconds}ms"
+    emoji = state_emoji(bar.state, bar.category)
+    # Mermaid draws a task without a tag in a neutral colour.
+    tag = "" if bar.category is RunCategory.QUARANTINED else _TAGS.get(bar.state, "")
+    return f"    {emoji} {name} :{tag}{start}, {milliseconds}ms"

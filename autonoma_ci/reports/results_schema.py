@@ -7,7 +7,7 @@ the API. A value of another form than autonoma-ci writes is rejected.
 from __future__ import annotations
 
 import re
-from datetime import datetime  # noqa: TC003 - pydantic reads the annotation
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
@@ -30,9 +30,11 @@ from autonoma_ci.models import (
     NO_EVIDENCE,
     NO_VARIABLES,
     AppVersion,
+    ChangeSummary,
     Conclusion,
     Evidence,
     ExitReason,
+    PlanFacts,
     PreviousAttempt,
     Quarantine,
     RunRequest,
@@ -67,6 +69,22 @@ def _check_run_key(text: str) -> str:
     except ValueError:
         # Python's own message quotes a part of the text.
         raise ValueError("not a run key") from None
+
+
+def _check_date(text: str) -> str:
+    """Return the text if it is a date such as `2026-12-31`.
+
+    Raises:
+        ValueError: The text has another form.
+    """
+    try:
+        is_date = date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        is_date = False
+    if not is_date:
+        # Python's own message quotes the text.
+        raise ValueError("not a date")
+    return text
 
 
 def _check_variable_macs(value: object) -> dict[str, str]:
@@ -125,6 +143,17 @@ Mac = Annotated[
     str,
     StringConstraints(pattern=r"^([0-9a-f]{64})?\z"),
     WithJsonSchema({"type": "string", "pattern": "^([0-9a-f]{64})?$"}),
+]
+Digest = Annotated[
+    str,
+    StringConstraints(pattern=r"^([0-9a-f]{64})?\z"),
+    WithJsonSchema({"type": "string", "pattern": "^([0-9a-f]{64})?$"}),
+]
+Date = Annotated[str, AfterValidator(_check_date), WithJsonSchema({"type": "string", "format": "date"})]
+ChangeSource = Annotated[
+    str,
+    StringConstraints(pattern=r"^(clone|api|list)?\z"),
+    WithJsonSchema({"type": "string", "pattern": "^(clone|api|list)?$"}),
 ]
 Key = Annotated[
     str,
@@ -232,22 +261,27 @@ class ResultsAppVersion(ResultsModel):
 class ResultsQuarantine(ResultsModel):
     """The quarantine of a run."""
 
-    until: Text = Field(description="The last day of the quarantine, in UTC.")
-    reason: Text
-    issue: Text = ""
+    until: Date = Field(description="The last day of the quarantine, in UTC.")
+    reason: Text = Field(description="Why the run is in quarantine.")
+    issue: Text = Field(default="", description="A link to the issue or its number, or empty.")
 
     def to_quarantine(self, redact: Callable[[str], str]) -> Quarantine:
         """Return the quarantine with redacted texts."""
-        return Quarantine(redact(self.until), redact(self.reason), redact(self.issue))
+        return Quarantine(self.until, redact(self.reason), redact(self.issue))
 
 
 class ResultsChange(ResultsModel):
     """How the changed files of the build were found."""
 
-    source: Text = Field(description="clone, api, list or empty.")
+    source: ChangeSource = Field(description="clone, api, list, or empty if no files were compared.")
     base: Text = Field(description="The commit that the build was compared with, or empty.")
-    file_count: int | None = Field(ge=0, description="null if unknown.")
+    file_count: int | None = Field(ge=0, description="Number of changed files, null if unknown.")
     full_run_reason: Text | None = Field(description="Why all entries were selected, or null.")
+
+    def to_change_summary(self, redact: Callable[[str], str]) -> ChangeSummary:
+        """Return the summary with redacted texts."""
+        reason = None if self.full_run_reason is None else redact(self.full_run_reason)
+        return ChangeSummary(self.source, redact(self.base), self.file_count, reason)
 
 
 class ResultsRun(ResultsModel):
@@ -369,7 +403,7 @@ class Results(ResultsModel):
     exit_code: int | None
     source: Text
     api_url: Text = Field(default="", description="Base URL of the API.")
-    plan_digest: Text = Field(default="", description="Hash of the run keys of the whole plan, or empty.")
+    plan_digest: Digest = Field(default="", description="SHA-256 hash of the run keys of the whole plan, or empty.")
     changed_files: ResultsChange | None = Field(default=None, description="null if no entry depends on changed files.")
     quarantined_by_change: list[Text] = Field(
         default=[], fail_fast=True, description="Entries whose quarantine this change added or extended."
@@ -378,6 +412,17 @@ class Results(ResultsModel):
     totals: Annotated[dict[str, int], LimitedNames]
     runs: list[ResultsRun] = Field(max_length=20_000, fail_fast=True)
     mac: Mac = Field(default="", description="Signature of all bytes, by a key of the client secret, or empty.")
+
+    def to_plan_facts(self, redact: Callable[[str], str]) -> PlanFacts:
+        """Return the facts of the plan with redacted texts.
+
+        results.json has no notes about the plan.
+        """
+        return PlanFacts(
+            plan_digest=self.plan_digest,
+            change=self.changed_files.to_change_summary(redact) if self.changed_files else None,
+            quarantined_by_change=tuple(map(redact, self.quarantined_by_change)),
+        )
 
 
 def parse_results(data: bytes) -> Results:

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from itertools import groupby
 from typing import TYPE_CHECKING
 
-from autonoma_ci.escaping import truncate
-from autonoma_ci.models import CONTINUING_STATES, ENDED_STATES, Conclusion, RunState
+from autonoma_ci.escaping import sanitize_line, truncate
+from autonoma_ci.models import CONTINUING_STATES, ENDED_STATES, Conclusion, ExitReason, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from autonoma_ci.models import Report, RunResult, RunStep
+    from autonoma_ci.models import ChangeSummary, Report, RunResult, RunStep
 
-# The sort key of each state. Runs that need attention come first. Runs of one state are in the order of the plan. 8 is
-# free for a run that passed and is flaky: `sort_by_severity` subtracts 1.
-SEVERITY = {
+
+class RunCategory(StrEnum):
+    """What a run means for the job step, in the order of reports.
+
+    Each value is also a class in report.css.
+    """
+
+    PROBLEM = "bad"
+    OPEN = "open"  # not ended
+    QUARANTINED = "quarantined"  # failed, and does not count
+    FLAKY = "flaky"
+    PASSED = "good"
+
+
+_CATEGORY_ORDER = {category: number for number, category in enumerate(RunCategory)}
+# The order of the states within a category. Runs of one state are in the order of the plan.
+_STATE_ORDER = {
     RunState.FAILED: 0,
     RunState.STOPPED: 1,
     RunState.NOT_STARTED: 2,
@@ -23,7 +39,13 @@ SEVERITY = {
     RunState.STARTING: 5,
     RunState.PLANNED: 6,
     RunState.STARTED: 7,
-    RunState.PASSED: 9,
+    RunState.PASSED: 8,
+}
+_CATEGORY_BY_STATE = {
+    RunState.STARTING: RunCategory.OPEN,
+    RunState.PLANNED: RunCategory.OPEN,
+    RunState.STARTED: RunCategory.OPEN,
+    RunState.PASSED: RunCategory.PASSED,
 }
 STATE_LABELS = {
     RunState.PLANNED: "planned",
@@ -36,11 +58,9 @@ STATE_LABELS = {
     RunState.NOT_STARTED: "not started",
     RunState.UNKNOWN: "may have started",
 }
-NEEDS_ATTENTION = frozenset(
-    {RunState.FAILED, RunState.STOPPED, RunState.NOT_STARTED, RunState.UNKNOWN, RunState.TIMED_OUT}
-)
 # In these states the API's message is only that the run started. So reports omit the message and the suggestion.
 NO_MESSAGE_STATES = frozenset({RunState.PLANNED, RunState.STARTING, RunState.STARTED, RunState.PASSED})
+_FAILED_STATES = frozenset({RunState.FAILED, RunState.STOPPED})
 # The emoji of each state, the same in all texts with emojis.
 STATE_EMOJI = {
     RunState.PLANNED: "⏳",
@@ -54,20 +74,118 @@ STATE_EMOJI = {
     RunState.UNKNOWN: "❔",
 }
 FLAKY_EMOJI = "⚠️"
+QUARANTINE_EMOJI = "🚧"
+# Where the changed files come from, by `ChangeSummary.source`.
+_CHANGE_SOURCES = {"clone": "from the clone", "api": "from GitHub's API", "list": "from changed-files"}
+# A longer command is not shown, because a part of a command is another command.
+_MAX_COMMAND_CHARS = 1000
+_MAX_LISTED_NAMES = 10
 
 
-def state_emoji(state: RunState, *, flaky: bool) -> str:
-    """Return the emoji of a run in this state."""
-    return FLAKY_EMOJI if flaky else STATE_EMOJI[state]
+def categorize_run(run: RunResult) -> RunCategory:
+    """Return what the run means for the job step."""
+    if run.is_quarantined_failure:
+        return RunCategory.QUARANTINED
+    if run.is_flaky:
+        return RunCategory.FLAKY
+    return _CATEGORY_BY_STATE.get(run.state, RunCategory.PROBLEM)
+
+
+def categorize_attempts(run: RunResult) -> RunCategory:
+    """Return what the failed attempts before a retry mean."""
+    return RunCategory.QUARANTINED if run.request.quarantine else RunCategory.PROBLEM
+
+
+def state_emoji(state: RunState, category: RunCategory) -> str:
+    """Return the emoji of a run in this state and category."""
+    return {RunCategory.FLAKY: FLAKY_EMOJI, RunCategory.QUARANTINED: QUARANTINE_EMOJI}.get(category, STATE_EMOJI[state])
 
 
 def state_label(run: RunResult) -> str:
-    """Return the state of a run as words."""
+    """Return the state of a run as words.
+
+    The label of a failure in quarantine has a text of the manifest or of results.json.
+    """
     if run.state is RunState.UNKNOWN and has_run_id_or_url(run):
         return "result unknown"
     if run.reused:
         return "passed in an earlier attempt"
+    if run.request.quarantine and run.is_quarantined_failure:
+        return f"{STATE_LABELS[run.state]}, quarantined until {run.request.quarantine.until}"
     return "passed, flaky" if run.is_flaky else STATE_LABELS[run.state]
+
+
+def describe_quarantine(run: RunResult) -> str:
+    """Return the end and the reason of the quarantine, such as `until 2026-12-31: login is late`.
+
+    It is empty for a run that is not in quarantine. Both are texts of the manifest or of results.json.
+    """
+    quarantine = run.request.quarantine
+    if not quarantine:
+        return ""
+    return f"until {quarantine.until}" + (f": {quarantine.reason}" if quarantine.reason else "")
+
+
+def counts_flaky_as_failed(report: Report) -> bool:
+    """Return whether the job step failed because runs are flaky."""
+    return bool(report.verdict and report.verdict.reason is ExitReason.FLAKY)
+
+
+def select_rerun_command(run: RunResult) -> str:
+    """Return the command that runs a failed run again, or an empty text.
+
+    A command that a report would change or cut is left out.
+    """
+    command = run.request.rerun_command
+    is_failure = categorize_run(run) in {RunCategory.PROBLEM, RunCategory.QUARANTINED}
+    is_exact = len(command) <= _MAX_COMMAND_CHARS and sanitize_line(command) == command.strip()
+    return command.strip() if is_failure and is_exact else ""
+
+
+def rerun_hint(report: Report) -> str:
+    """Return what the commands that run a failure again leave out.
+
+    It is empty if there is no such command, or if no option sets a variable.
+    """
+    if not report.option_variables or not any(map(select_rerun_command, report.results)):
+        return ""
+    return f"The commands leave out variables of this step. Add --var for {join_names(report.option_variables)}."
+
+
+def describe_changed_files(change: ChangeSummary, base: str) -> str:
+    """Return the number of changed files, or an empty text if it is unknown.
+
+    Args:
+        change: How the changed files were found.
+        base: The base of `change`, as the report shows a commit.
+    """
+    if change.file_count is None:
+        return ""
+    compared = f", compared with {base}" if base else ""
+    source = f" ({_CHANGE_SOURCES[change.source]})" if change.source in _CHANGE_SOURCES else ""
+    return f"{change.file_count:,}{compared}{source}"
+
+
+def describe_full_run(change: ChangeSummary) -> str:
+    """Return why all entries were selected, or an empty text."""
+    return f"All entries were selected: {change.full_run_reason.rstrip('.')}." if change.full_run_reason else ""
+
+
+def describe_new_quarantine(report: Report) -> str:
+    """Return which entries this change put in quarantine, or an empty text."""
+    names = report.quarantined_by_change
+    return f"Quarantined by this change: {join_names(names)}." if names else ""
+
+
+def find_environment(report: Report) -> str:
+    """Return the name of the environment of the runs, or an empty text."""
+    return next((run.request.environment for run in report.results if run.request.environment), "")
+
+
+def join_names(names: Sequence[str], limit: int = _MAX_LISTED_NAMES) -> str:
+    """Return at most `limit` names, and the number of the others."""
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(truncate(name, 300) for name in names[:limit]) + more
 
 
 def has_run_id_or_url(run: RunResult) -> bool:
@@ -90,7 +208,7 @@ def count_states(results: Sequence[RunResult]) -> dict[str, int]:
         "total": len(states),
         "started": sum(map(was_started, results)),
         "passed": states.count(RunState.PASSED),
-        "failed": states.count(RunState.FAILED) + states.count(RunState.STOPPED),
+        "failed": sum(run.state in _FAILED_STATES and not run.is_quarantined_failure for run in results),
         "flaky": sum(run.is_flaky for run in results),
         "quarantined": sum(run.is_quarantined_failure for run in results),
         "not-started": states.count(RunState.NOT_STARTED),
@@ -98,9 +216,14 @@ def count_states(results: Sequence[RunResult]) -> dict[str, int]:
     }
 
 
-def sort_by_severity(results: Sequence[RunResult]) -> list[RunResult]:
+def sort_by_severity(results: Iterable[RunResult]) -> list[RunResult]:
     """Return the runs sorted, those that need attention first."""
-    return sorted(results, key=lambda run: SEVERITY[run.state] - run.is_flaky)
+    return sorted(results, key=lambda run: (_CATEGORY_ORDER[categorize_run(run)], _STATE_ORDER[run.state]))
+
+
+def group_by_category(results: Iterable[RunResult]) -> list[tuple[RunCategory, list[RunResult]]]:
+    """Return the sorted runs of each category that has runs."""
+    return [(category, list(runs)) for category, runs in groupby(sort_by_severity(results), categorize_run)]
 
 
 def has_resumable_runs(report: Report) -> bool:
@@ -134,10 +257,11 @@ def format_headline(report: Report) -> str:
         return "Cancelled before anything was started."
     if not report.results:
         return " ".join(["Nothing was selected, so nothing was started.", *report.plan_notes])
-    if report.verdict and report.verdict.conclusion is Conclusion.SKIPPED:
+    is_skipped = bool(report.verdict and report.verdict.conclusion is Conclusion.SKIPPED)
+    if is_skipped and all(run.state is RunState.PLANNED for run in report.results):
         return f"Dry run: {pluralize(len(report.results), 'run')} planned, nothing was sent."
     parts = _format_results(report.results) if report.waits_for_results else _format_starts(report.results)
-    return ", ".join(parts) + "."
+    return ("Nothing that counts was run: " if is_skipped else "") + ", ".join(parts) + "."
 
 
 def _format_starts(results: Sequence[RunResult]) -> list[str]:
@@ -154,7 +278,8 @@ def _format_starts(results: Sequence[RunResult]) -> list[str]:
 
 
 def _format_results(results: Sequence[RunResult]) -> list[str]:
-    states = [run.state for run in results]
+    states = [run.state for run in results if not run.is_quarantined_failure]
+    quarantined_states = [run.state for run in results if run.is_quarantined_failure]
     flaky_count = sum(run.is_flaky for run in results)
     reused_count = sum(run.reused and run.state is RunState.PASSED for run in results)
     notes = [f"{flaky_count} flaky"] if flaky_count else []
@@ -169,7 +294,9 @@ def _format_results(results: Sequence[RunResult]) -> list[str]:
         "still running": states.count(RunState.TIMED_OUT) + states.count(RunState.STARTED),
         "planned": states.count(RunState.PLANNED),
     }
-    passed = f"{states.count(RunState.PASSED)} of {pluralize(len(states), 'run')} passed"
+    for state, label in STATE_LABELS.items():
+        other_counts[f"{label} in quarantine"] = quarantined_states.count(state)
+    passed = f"{states.count(RunState.PASSED)} of {pluralize(len(results), 'run')} passed"
     passed += f" ({', '.join(notes)})" if notes else ""
     return [passed] + [f"{number} {label}" for label, number in other_counts.items() if number]
 

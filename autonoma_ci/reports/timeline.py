@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.models import RunState
-from autonoma_ci.reports.summary import has_run_id_or_url
+from autonoma_ci.reports.summary import RunCategory, categorize_attempts, categorize_run, has_run_id_or_url
 
 if TYPE_CHECKING:
     from autonoma_ci.models import Report, RunResult
@@ -26,7 +26,7 @@ class TimelineBar(NamedTuple):
     # Since the start of the first run.
     start_offset_seconds: float
     duration_seconds: float
-    is_flaky: bool = False
+    category: RunCategory = RunCategory.PROBLEM
 
 
 def timeline_bars(report: Report) -> list[list[TimelineBar]]:
@@ -50,20 +50,21 @@ def _build_run_bars(number: int, run: RunResult, elapsed_seconds: float) -> list
     duration_seconds = (
         max(run.duration_seconds, elapsed_seconds - run.start_offset_seconds) if is_running else run.duration_seconds
     )
+    category, label = categorize_attempts(run), run.display_name
     bars = [
-        _build_bar(
-            number, run.display_name, index, RunState.FAILED, attempt.start_offset_seconds, attempt.duration_seconds
+        TimelineBar(
+            number, label, index, RunState.FAILED, attempt.start_offset_seconds, attempt.duration_seconds, category
         )
         for index, attempt in enumerate(run.previous_attempts, 1)
     ]
     if has_run_id_or_url(run) and duration_seconds > 0 and run.state not in _STATES_WITHOUT_BAR:
-        last_bar = _build_bar(number, run.display_name, 0, run.state, run.start_offset_seconds, duration_seconds)
-        bars.append(last_bar._replace(is_flaky=run.is_flaky))
-    return bars
+        category = categorize_run(run)
+        bars.append(TimelineBar(number, label, 0, run.state, run.start_offset_seconds, duration_seconds, category))
+    return [_round_bar(bar) for bar in bars]
 
 
-def _build_bar(
-    number: int, label: str, attempt: int, state: RunState, start_offset_seconds: float, duration_seconds: float
-) -> TimelineBar:
+def _round_bar(bar: TimelineBar) -> TimelineBar:
     # Rounded to milliseconds as in results.json, so that a chart made from results.json is the same.
-    return TimelineBar(number, label, attempt, state, round(start_offset_seconds, 3), round(duration_seconds, 3))
+    return bar._replace(
+        start_offset_seconds=round(bar.start_offset_seconds, 3), duration_seconds=round(bar.duration_seconds, 3)
+    )

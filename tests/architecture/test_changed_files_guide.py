@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 
 from autonoma_ci.ci.change_base import NoBaseReason
-from tests.support.base_cases import BASE_CASES
-
 from tests.architecture.package import ROOT
+from tests.support.base_cases import BASE_CASES
 
 GUIDE = (ROOT / "docs" / "guides" / "changed-files.md").read_text("utf-8")
 

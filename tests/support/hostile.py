@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from autonoma_ci.models import (
     AppVersion,
     BuildContext,
+    ChangeSummary,
     Conclusion,
     Evidence,
     ExitReason,
     PreviousAttempt,
+    Quarantine,
     Report,
     RunRequest,
     RunResult,
@@ -40,6 +42,14 @@ TEXTS = st.lists(st.one_of(st.sampled_from(HOSTILE_PIECES), st.text(ANY_CHARACTE
     "".join
 )
 URLS = st.one_of(TEXTS, TEXTS.map(lambda text: f"https://autonoma.app/run/{text}"))
+QUARANTINES = st.builds(partial(Quarantine), st.dates().map(str), TEXTS, URLS)
+CHANGES = st.builds(
+    partial(ChangeSummary),
+    st.sampled_from(["", "clone", "api", "list"]),
+    TEXTS,
+    st.none() | st.integers(0, 10_000),
+    st.none() | TEXTS,
+)
 # A partial function, because Hypothesis would draw the omitted fields of a named tuple too.
 REQUESTS = st.builds(
     partial(RunRequest),
@@ -49,6 +59,10 @@ REQUESTS = st.builds(
     variables=st.dictionaries(TEXTS, TEXTS, max_size=2),
     application_version_id=TEXTS,
     application_versions=st.lists(st.builds(AppVersion, TEXTS, TEXTS), max_size=2).map(tuple),
+    environment=TEXTS,
+    owner=TEXTS,
+    quarantine=st.none() | QUARANTINES,
+    rerun_command=TEXTS,
 )
 IMAGES = st.sampled_from(["", "evidence/r-1/step-004.png"])
 STEP = st.builds(RunStep, st.integers(1, 10_000), TEXTS, TEXTS, TEXTS, TEXTS, IMAGES)
@@ -97,6 +111,9 @@ REPORTS = st.builds(
     waits_for_results=st.booleans(),
     resume_command=TEXTS,
     plan_notes=st.lists(TEXTS, max_size=2).map(tuple),
+    change=st.none() | CHANGES,
+    quarantined_by_change=st.lists(TEXTS, max_size=2).map(tuple),
+    option_variables=st.lists(TEXTS, max_size=2).map(tuple),
     duration_seconds=st.floats(0, 1e6),
     source_label=TEXTS,
     change_noun=TEXTS,

@@ -84,8 +84,6 @@ RESULTS_MEANINGS = {
     "changed_files.file_count": "Number of changed files. `null` if unknown.",
     "changed_files.full_run_reason": "Why all entries were selected, or `null`.",
     "runs[].quarantine": "Set if a failure of the run does not count.",
-    "runs[].quarantine.reason": "The `reason` of the manifest.",
-    "runs[].quarantine.issue": "The `issue` of the manifest.",
     "ci": "The build, with an empty string for each unknown fact.",
     "ci.name": "Name of the CI system.",
     "ci.sha": "Hash of the commit.",

@@ -9,6 +9,7 @@ from autonoma_ci.models import (
     Conclusion,
     ExitReason,
     PreviousAttempt,
+    Quarantine,
     Report,
     RunRequest,
     RunResult,
@@ -29,6 +30,7 @@ INPUT_ERROR_VERDICT = Verdict(Conclusion.ERROR, ExitReason.INPUT, 2)
 PASSED_VERDICT = Verdict(Conclusion.PASSED, ExitReason.OK, 0)
 FAILED_VERDICT = Verdict(Conclusion.FAILED, ExitReason.FAILED, 1)
 TIMED_OUT_VERDICT = Verdict(Conclusion.TIMED_OUT, ExitReason.TIMEOUT, 6)
+FLAKY_VERDICT = Verdict(Conclusion.FAILED, ExitReason.FLAKY, 1)
 DRY_RUN_VERDICT = Verdict(Conclusion.SKIPPED, ExitReason.OK, 0)
 CANCELLED_VERDICT = Verdict(Conclusion.CANCELLED, ExitReason.CANCELLED, 143)
 CONTEXT = BuildContext("github", "0123456789abcdef0123456789abcdef01234567", "feature/a_b", "12", "owner/name")
@@ -98,6 +100,19 @@ def make_flaky_run(test_id: str, name: str = "") -> RunResult:
     )
 
 
+QUARANTINE = Quarantine("2026-12-31", "Login mail is late", "https://issues.example/7")
+
+
+def quarantine_run(run: RunResult) -> RunResult:
+    """Return the run in quarantine."""
+    return run._replace(request=run.request._replace(quarantine=QUARANTINE))
+
+
+def make_quarantined_run(test_id: str, name: str = "") -> RunResult:
+    """Create a run that failed in quarantine."""
+    return quarantine_run(make_failed_run(test_id, name))
+
+
 def make_timed_out_run(test_id: str) -> RunResult:
     """Create a run that was still running at the deadline."""
     return make_started_run(test_id)._replace(
@@ -137,4 +152,5 @@ RUNS_OF_ALL_KINDS = (
     make_rejected_run("f"),
     make_planned_run("g"),
     make_indeterminate_run("h"),
+    make_quarantined_run("i"),
 )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import lxml.html
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from autonoma_ci.escaping import (
     escape_azure,
@@ -20,6 +22,7 @@ from autonoma_ci.escaping import (
     format_duration,
     is_printable_ascii,
     markdown_code_span,
+    markdown_command,
     markdown_link,
     safe_url,
     sanitize_line,
@@ -357,6 +360,19 @@ def test_unsafe_url_makes_no_link(url: str) -> None:
     """An unsafe URL leaves only the label."""
     assert safe_url(url) == ""
     assert markdown_link("open", url) == "open"
+
+
+@given(TEXTS | st.text(st.sampled_from("`|\\<>&*_ a")))
+def test_markdown_command_is_exact_in_cell(text: str) -> None:
+    """A command is one cell of a table, and readers show it unchanged."""
+    command = " ".join(sanitize_line(text).split())
+    row = f"| {markdown_command(command)} | end |"
+    page = lxml.html.fromstring(
+        MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(f"| a | b |\n| --- | --- |\n{row}\n")
+    )
+    cells = list(page.iter("td"))
+    assert ["".join(map(str, cell.itertext())) for cell in cells] == [command, "end"]
+    assert ["".join(map(str, code.itertext())) for code in page.iter("code")] == [command] * bool(command)
 
 
 @given(TEXTS, URLS)

@@ -30,8 +30,11 @@ from autonoma_ci.escaping import safe_url, sanitize_line, truncate
 from autonoma_ci.identity import short_digest
 from autonoma_ci.models import BuildContext, Conclusion
 from autonoma_ci.reports.summary import (
-    NEEDS_ATTENTION,
+    RunCategory,
+    categorize_run,
     count_states,
+    counts_flaky_as_failed,
+    describe_quarantine,
     describe_step,
     format_headline,
     pluralize,
@@ -153,7 +156,7 @@ def _create_code_insights_publishers(context: PublishContext) -> Sequence[Report
 class CodeInsightsPublisher(RemotePublisher):
     """Writes a Code Insights report on the commit.
 
-    It does so once, at the end of the step. Each run that needs attention has an annotation.
+    It does so once, at the end of the step. Each run that failed has an annotation.
 
     Args:
         client: The client for Bitbucket's API.
@@ -174,7 +177,10 @@ class CodeInsightsPublisher(RemotePublisher):
         if not report.verdict or report.verdict.conclusion is Conclusion.SKIPPED:
             return []
         mark = build_mark(report, self._build)
-        runs = [run for run in sort_by_severity(report.results) if run.state in NEEDS_ATTENTION]
+        categories = {RunCategory.PROBLEM, RunCategory.QUARANTINED}
+        if counts_flaky_as_failed(report):
+            categories.add(RunCategory.FLAKY)
+        runs = [run for run in sort_by_severity(report.results) if categorize_run(run) in categories]
         try:
             is_shared = self._write(report, mark, runs)
         except RestError as error:
@@ -313,14 +319,17 @@ def _format_title(report: Report) -> str:
 
 
 def _build_annotation(number: int, run: RunResult) -> dict[str, str]:
-    message = ": ".join(filter(None, [run.message, describe_step(run.step)]))
+    # A failure in quarantine is shown, but does not count.
+    is_counted = categorize_run(run) is not RunCategory.QUARANTINED
+    quarantine = "" if is_counted else f"quarantined {describe_quarantine(run)}"
+    message = ": ".join(filter(None, [quarantine, run.message, describe_step(run.step)]))
     fields = {
         "external_id": f"run-{number}",
         "annotation_type": "BUG",
-        "summary": truncate(f"{sanitize_line(run.display_name)}: {state_label(run)}", _MAX_SUMMARY_CHARS),
+        "summary": truncate(sanitize_line(f"{run.display_name}: {state_label(run)}"), _MAX_SUMMARY_CHARS),
         "details": truncate(sanitize_line(f"{message} {run.suggestion}".strip()), _MAX_DETAILS_CHARS),
-        "result": "FAILED",
-        "severity": "HIGH",
+        "result": "FAILED" if is_counted else "IGNORED",
+        "severity": "HIGH" if is_counted else "LOW",
         "link": safe_url(run.url),
     }
     return {name: text for name, text in fields.items() if text}

@@ -30,7 +30,7 @@ from autonoma_ci.ci.env import (
 )
 from autonoma_ci.escaping import escape_log_line, safe_url, sanitize_line, truncate
 from autonoma_ci.models import BuildContext
-from autonoma_ci.reports.summary import STATE_LABELS, pluralize, sort_by_severity, state_label
+from autonoma_ci.reports.summary import pluralize, sort_by_severity, state_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -232,9 +232,9 @@ def render_job_links(report: Report) -> dict[str, str]:
 
 def _format_job_links(title: str, runs: Sequence[RunResult], link_count: int) -> str:
     """Return links to the first runs, and one for all others."""
-    links = [(f"{state_label(run)}: {sanitize_line(run.display_name)}", run.url) for run in runs[:link_count]]
+    links = [(sanitize_line(f"{state_label(run)}: {run.display_name}"), run.url) for run in runs[:link_count]]
     if rest := runs[link_count:]:
-        label = f"{pluralize(len(rest), 'more run')}, beginning with: {STATE_LABELS[rest[0].state]}"
+        label = f"{pluralize(len(rest), 'more run')}, beginning with: {state_label(rest[0])}"
         links.append((label, rest[0].url))
     entries = [{"external_link": {"label": truncate(label, _MAX_LABEL_CHARS), "url": url}} for label, url in links]
     return json.dumps({title: entries} if entries else {}, indent=2, ensure_ascii=False) + "\n"

@@ -17,7 +17,6 @@ from autonoma_ci.app.previous_results import (
     no_reuse_reason,
     stale_reason,
     to_build_context,
-    to_plan_facts,
     to_run_results,
 )
 from autonoma_ci.config.settings import Settings
@@ -207,14 +206,14 @@ def test_plan_facts_are_those_of_results() -> None:
     cleaned = facts._replace(
         change=ChangeSummary("clone", "base ***", 3, "shallow clone ***"), quarantined_by_change=("Pay", "name ***")
     )
-    assert to_plan_facts(saved, build_sanitizers(SETTINGS, ())) == cleaned
+    assert saved.to_plan_facts(build_sanitizers(SETTINGS, ()).label) == cleaned
 
 
 @pytest.mark.parametrize("change", [None, ChangeSummary("", "", None, None)])
 def test_plan_facts_can_be_missing(change: ChangeSummary | None) -> None:
     """A step without changed files has no such fact."""
     saved = parse_results(render_results_json(create_report([])._replace(change=change)).encode())
-    assert to_plan_facts(saved, build_sanitizers(SETTINGS, ())) == PlanFacts(change=change)
+    assert saved.to_plan_facts(build_sanitizers(SETTINGS, ()).label) == PlanFacts(change=change)
 
 
 def test_sanitizers_show_values_in_ids() -> None:

@@ -12,9 +12,11 @@ from hypothesis import given
 
 from autonoma_ci.models import (
     AppVersion,
+    ChangeSummary,
     Evidence,
     ExitReason,
     PreviousAttempt,
+    Quarantine,
     RunRequest,
     RunResult,
     RunState,
@@ -35,12 +37,13 @@ from autonoma_ci.reports.html import (
     build_run_view,
     build_timeline_chart,
     render_html,
-    severity_class,
 )
+from autonoma_ci.reports.summary import RunCategory
 from tests.support.hostile import REPORTS
 from tests.support.reports import (
     CANCELLED_VERDICT,
     FAILED_VERDICT,
+    FLAKY_VERDICT,
     INPUT_ERROR_VERDICT,
     PASSED_VERDICT,
     RUNS_OF_ALL_KINDS,
@@ -51,9 +54,11 @@ from tests.support.reports import (
     make_indeterminate_run,
     make_passed_run,
     make_planned_run,
+    make_quarantined_run,
     make_rejected_run,
     make_started_run,
     make_timed_out_run,
+    quarantine_run,
 )
 
 if TYPE_CHECKING:
@@ -81,7 +86,7 @@ def test_any_report_has_only_safe_links(run_report: Report) -> None:
     for address in page.xpath("//@href | //@src"):
         assert address.startswith(("https://", "http://127.0.0.1", "http://localhost", "#run", "evidence/")), address
     assert len(page.xpath("//h1")) == 1
-    assert len(page.xpath("//tbody/tr")) == len(run_report.results)
+    assert len(page.xpath("//tbody/tr[not(contains(@class, 'section'))]")) == len(run_report.results)
 
 
 @pytest.mark.slow
@@ -118,7 +123,8 @@ def test_large_page_needs_little_memory() -> None:
 def test_failures_come_first_with_state() -> None:
     """Runs are sorted by state, and each one shows its state."""
     assert list_states(create_report(RUNS_OF_ALL_KINDS, FAILED_VERDICT)) == [
-        "failed", "not started", "may have started", "timed out", "planned", "started", "passed, flaky", "passed",
+        "failed", "not started", "may have started", "timed out", "planned", "started",
+        "failed, quarantined until 2026-12-31", "passed, flaky", "passed",
     ]  # fmt: skip
 
 
@@ -168,6 +174,85 @@ def test_build_context_is_shown() -> None:
     assert facts["Branch"] == "feature/a_b"
     assert facts["Pull request"] == "12"
     assert page.xpath("//header//dl//a/@href") == ["https://ci.test/build/7"]
+
+
+def read_facts(element: lxml.html.HtmlElement) -> dict[str, str]:
+    """Return the facts of the build or of a run by name."""
+    return {fact.xpath("string(dt)"): fact.xpath("string(dd)") for fact in element.xpath(".//dl/div")}
+
+
+def test_plan_facts_are_shown() -> None:
+    """The header has environment and changed files, and notes have the rest."""
+    run = make_passed_run("a")
+    run = run._replace(request=run.request._replace(environment="staging"))
+    run_report = create_report([run], PASSED_VERDICT)._replace(
+        change=ChangeSummary("clone", "a" * 40, 12, "autonoma.yml changed"), quarantined_by_change=("Checkout",)
+    )
+    page = parse_page(run_report)
+    facts = read_facts(page.xpath("//header")[0])
+    assert facts["Environment"] == "staging"
+    assert facts["Changed files"] == "12, compared with aaaaaaaaaaaa (from the clone)"
+    assert [note.text_content() for note in page.xpath("//p[@class='note']")] == [
+        "All entries were selected: autonoma.yml changed.",
+        "Quarantined by this change: Checkout.",
+    ]
+
+
+def test_attempts_in_quarantine_do_not_count() -> None:
+    """A failed attempt of a run in quarantine is shown like its failure."""
+    run = make_flaky_run("a")
+    run_report = create_report([quarantine_run(run), run], PASSED_VERDICT)
+    states = parse_page(run_report).xpath("//h4/span[1]/@class")
+    assert states == ["state quarantined", "state bad"]
+
+
+def test_owner_is_in_each_row() -> None:
+    """The table names the owner of a run with and without details."""
+    runs = [
+        run._replace(request=run.request._replace(owner="@web")) for run in (make_failed_run("a"), make_passed_run("b"))
+    ]
+    rows = parse_page(create_report(runs, FAILED_VERDICT)).xpath("//tbody/tr[contains(@class, 'run')]/th[@scope='row']")
+    assert ["@web" in row.text_content() for row in rows] == [True, True]
+
+
+def test_each_category_has_heading() -> None:
+    """Failures in quarantine and flaky runs have sections of their own."""
+    page = parse_page(create_report(RUNS_OF_ALL_KINDS, FAILED_VERDICT))
+    assert [row.text_content() for row in page.xpath("//tr[contains(@class, 'section')]")] == [
+        "Problems", "Not ended", "Failed in quarantine, not counted", "Flaky", "Passed",
+    ]  # fmt: skip
+    assert parse_page(create_report([make_passed_run("a")], PASSED_VERDICT)).xpath("//tr[@class='section']") == []
+
+
+def test_flaky_runs_can_be_failures() -> None:
+    """With on-flaky: fail, flaky runs are expanded and their heading says why."""
+    run_report = create_report([make_flaky_run("a"), make_passed_run("b")], FLAKY_VERDICT)
+    assert "Flaky, counted as failed" in parse_page(run_report).text_content()
+    assert build_run_view(1, make_flaky_run("a"), run_report, lambda path: path)["is_expanded"]
+
+
+def test_run_has_owner_quarantine_and_command() -> None:
+    """The details of a failure in quarantine have all facts and the command."""
+    run = make_quarantined_run("a", "A")
+    request = run.request._replace(owner="@web", rerun_command="autonoma-ci run --only '<a>&b'")
+    run_report = create_report([run._replace(request=request)], PASSED_VERDICT)._replace(option_variables=("LOCALE",))
+    page = parse_page(run_report)
+    [article] = page.xpath("//article")
+    facts = read_facts(article)
+    assert (facts["Owner"], facts["Quarantine"]) == ("@web", "until 2026-12-31: Login mail is late")
+    assert article.xpath(".//dd/a/@href") == ["https://issues.example/7"]
+    assert article.xpath("string(.//code)") == "autonoma-ci run --only '<a>&b'"
+    assert "Add --var for LOCALE." in page.text_content()
+
+
+@pytest.mark.parametrize("issue", ["javascript:alert(1)", "http://issues.example/7", "#7"])
+def test_unsafe_issue_is_text(issue: str) -> None:
+    """Only a safe https URL is a link."""
+    run = make_quarantined_run("a", "A")
+    run = run._replace(request=run.request._replace(quarantine=Quarantine("2026-12-31", "Late", issue)))
+    [article] = parse_page(create_report([run], PASSED_VERDICT)).xpath("//article")
+    assert read_facts(article)["Issue"] == issue
+    assert article.xpath(".//dd/a") == []
 
 
 def test_failing_step_needs_no_evidence() -> None:
@@ -235,7 +320,7 @@ def test_wait_command_follows_open_runs() -> None:
 def test_filters_match_states() -> None:
     """Filters exist only for the states of the runs."""
     assert parse_page(create_report(RUNS_OF_ALL_KINDS, FAILED_VERDICT)).xpath("//fieldset//input/@id") == [
-        "show-all", "show-bad", "show-flaky", "show-open", "show-good",
+        "show-all", "show-bad", "show-open", "show-quarantined", "show-flaky", "show-good",
     ]  # fmt: skip
     assert (
         parse_page(create_report([make_passed_run("a"), make_passed_run("b")], PASSED_VERDICT)).xpath("//fieldset")
@@ -303,19 +388,24 @@ def make_request(kind: TargetKind = TargetKind.TEST, **fields: Any) -> RunResult
         (make_started_run("a"), "open"),
         (make_planned_run("a"), "open"),
         (make_planned_run("a")._replace(state=RunState.STARTING), "open"),
+        (make_quarantined_run("a"), "quarantined"),
+        (quarantine_run(make_timed_out_run("a")), "quarantined"),
+        (quarantine_run(make_passed_run("a")), "good"),
+        (quarantine_run(make_rejected_run("a")), "bad"),
+        (quarantine_run(make_indeterminate_run("a")), "bad"),
     ],
 )
 def test_severity_of_each_state(run: RunResult, severity: str) -> None:
     """Each state has a severity, and a problem is expanded."""
     view = build_view(run)
-    assert severity_class(run) == view["severity"] == severity
-    assert view["symbol"] == STATE_SYMBOLS[severity]
+    assert view["severity"] == severity
+    assert view["symbol"] == STATE_SYMBOLS[RunCategory(severity)]
     assert view["is_expanded"] is (severity == "bad")
 
 
 def test_symbols_are_distinct() -> None:
     """Readers who see no colours distinguish the severities."""
-    assert len(set(STATE_SYMBOLS.values())) == len(STATE_SYMBOLS) == 4
+    assert len(set(STATE_SYMBOLS.values())) == len(STATE_SYMBOLS) == 5
 
 
 def test_anchor_has_position_of_run() -> None:

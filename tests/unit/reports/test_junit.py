@@ -33,9 +33,11 @@ from tests.support.reports import (
     make_indeterminate_run,
     make_passed_run,
     make_planned_run,
+    make_quarantined_run,
     make_rejected_run,
     make_started_run,
     make_timed_out_run,
+    quarantine_run,
 )
 
 if TYPE_CHECKING:
@@ -221,6 +223,53 @@ def test_flaky_run_lists_its_failures() -> None:
         f"Page: {STEP.url}",
         "Run: https://autonoma.app/run/first-of-a",
     ]
+
+
+@pytest.mark.parametrize(
+    ("run", "failure"),
+    [
+        (make_failed_run("a"), "Failed at test step 4: Check the result"),
+        (make_timed_out_run("a"), "Timed out: still running after 30 min"),
+        (
+            make_failed_run("a")._replace(state=RunState.STOPPED, step=None, message="stopped by hand"),
+            "Stopped: stopped by hand",
+        ),
+    ],
+)
+def test_failure_in_quarantine_is_skipped(run: RunResult, failure: str) -> None:
+    """Readers count no failure, and the output has it."""
+    case = parse_case(quarantine_run(run))
+    message = "quarantined until 2026-12-31: Login mail is late"
+    assert read_result(case) == ("skipped", "quarantined", message)
+    assert read_text(case, "system-out").splitlines()[:2] == [run.url, failure]
+    junit_xml = render_junit(create_report([quarantine_run(run), make_passed_run("b")], PASSED_VERDICT))
+    assert [shown.status for shown in read_as_jenkins(junit_xml)] == ["skipped", "passed"]
+    assert [status for _, status, _ in read_as_bitrise(junit_xml)] == ["skipped", "passed"]
+
+
+def test_retries_in_quarantine_are_text() -> None:
+    """An earlier failure of a run in quarantine is no failure for any reader."""
+    run = make_quarantined_run("a")._replace(previous_attempts=make_flaky_run("a").previous_attempts)
+    [case] = read_as_jenkins(junit_xml := render_junit(create_report([run], PASSED_VERDICT)))
+    assert (case.status, case.flaky, case.reruns) == ("skipped", [], [])
+    assert "Attempt 1 failed at test step 4" in case.stdout
+    assert len(read_as_bitrise(junit_xml)) == 1
+
+
+def test_owner_and_quarantine_are_properties() -> None:
+    """Properties have the owner and the quarantine, also of a run that passed."""
+    run = quarantine_run(make_passed_run("a"))
+    properties = read_properties(parse_case(run._replace(request=run.request._replace(owner="@web"))))
+    assert (
+        properties.items()
+        >= {
+            "owner": "@web",
+            "quarantine_until": "2026-12-31",
+            "quarantine_reason": "Login mail is late",
+            "quarantine_issue": "https://issues.example/7",
+        }.items()
+    )
+    assert not {"owner", "quarantine_until"} & set(read_properties(parse_case(make_passed_run("a"))))
 
 
 def test_jenkins_and_bitrise_show_retries() -> None:
@@ -504,7 +553,9 @@ def test_only_passed_runs_are_green(run_report: Report) -> None:
     """Exactly the cases of passed runs have no error, failure or skip."""
     for outcome, case in zip(run_report.results, parse_suite(run_report), strict=True):
         assert (read_result(case)[0] == "") is (outcome.state is RunState.PASSED)
-        if outcome.state in {
+        if outcome.is_quarantined_failure:
+            assert read_result(case)[:2] == ("skipped", "quarantined")
+        elif outcome.state in {
             RunState.FAILED,
             RunState.STOPPED,
             RunState.TIMED_OUT,

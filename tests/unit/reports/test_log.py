@@ -17,20 +17,32 @@ from autonoma_ci.ci.log import JobLog
 from autonoma_ci.ci.systems.github import SYSTEM as GITHUB
 from autonoma_ci.escaping import escape_log_line, sanitize_line
 from autonoma_ci.models import RunState
-from autonoma_ci.reports.log import MAX_ANNOTATIONS, collect_warnings, format_heartbeat, format_run, group_failures
+from autonoma_ci.reports.log import (
+    MAX_ANNOTATIONS,
+    collect_warnings,
+    format_heartbeat,
+    format_run,
+    format_summary_lines,
+    group_failures,
+)
 from autonoma_ci.reports.summary import count_states, format_headline
 from tests.support.github_parser import find_commands, find_foreign_commands, split_lines
 from tests.support.hostile import RUN_RESULTS, TEXTS
 from tests.support.reports import (
+    DRY_RUN_VERDICT,
+    FAILED_VERDICT,
+    PASSED_VERDICT,
     create_report,
     make_failed_run,
     make_flaky_run,
     make_indeterminate_run,
     make_passed_run,
     make_planned_run,
+    make_quarantined_run,
     make_rejected_run,
     make_started_run,
     make_timed_out_run,
+    quarantine_run,
 )
 
 if TYPE_CHECKING:
@@ -67,6 +79,29 @@ TIMING_RE = re.compile(r"|\((?:[0-9.]+ [a-z]+)?(?: [0-9]+ [a-z]+)?(?:, )?(?:atte
             "PASSED  Sign in  (42 s, attempt 2)  — flaky  https://autonoma.app/run/run-a",
         ),
         (
+            make_quarantined_run("a", "Sign in"),
+            (
+                "FAILED  Sign in  (1 min 5 s)  — quarantined until 2026-12-31: Login mail is late: test step 4, "
+                "Check the result: Expected a confirmation, but the page shows an error  https://autonoma.app/run/run-a"
+            ),
+        ),
+        (
+            quarantine_run(make_timed_out_run("a")),
+            (
+                "TIMED-OUT  a  — quarantined until 2026-12-31: Login mail is late: still running after 30 min  "
+                "https://autonoma.app/run/run-a"
+            ),
+        ),
+        (
+            quarantine_run(make_passed_run("a", "Sign in")),
+            "PASSED  Sign in  (42 s)  — in quarantine  https://autonoma.app/run/run-a",
+        ),
+        (
+            quarantine_run(make_flaky_run("a", "Sign in")),
+            "PASSED  Sign in  (42 s, attempt 2)  — flaky, in quarantine  https://autonoma.app/run/run-a",
+        ),
+        (quarantine_run(make_rejected_run("a")), "NOT-STARTED  a  — HTTP 404: Not found"),
+        (
             make_timed_out_run("a"),
             "TIMED-OUT  a  — still running after 30 min  https://autonoma.app/run/run-a",
         ),
@@ -87,12 +122,16 @@ def test_documented_lines_are_current() -> None:
     rejected = make_rejected_run("cm2")._replace(title="Sign in")
     failed = started._replace(state=RunState.FAILED, duration_seconds=65.0, message="retrying, attempt 2")
     passed = make_flaky_run("cm1", "Checkout")._replace(url="https://autonoma.app/run/cm3")
+    quarantined = make_quarantined_run("cm4", "Sign up")._replace(
+        url="https://autonoma.app/run/cm4", duration_seconds=55.0, step=None
+    )
     lines = [
         format_run(started),
         format_run(rejected),
         format_run(failed),
         format_heartbeat([started, rejected], 90.0),
         format_run(passed),
+        format_run(quarantined),
     ]
     assert "\n```text\n" + "\n".join(lines) + "\n```\n" in OUTPUTS_PAGE.read_text("utf-8")
 
@@ -122,7 +161,10 @@ def test_run_line_splits_into_parts(run: RunResult) -> None:
     assert name.replace("\u200b", "").split(" ") == (words or ["t1"])
     assert TIMING_RE.fullmatch(timing)
     assert ("attempt" in timing) == bool(run.previous_attempts)
-    assert (reason == "flaky") == (run.is_flaky and not run.reused) or run.message or run.step
+    is_shown_as_passed = run.state is RunState.PASSED and not run.reused
+    assert reason.startswith("flaky") == (run.is_flaky and is_shown_as_passed) or run.message or run.step
+    assert reason.endswith("in quarantine") == bool(run.request.quarantine) or not is_shown_as_passed
+    assert reason.startswith("quarantined until ") == run.is_quarantined_failure or run.message or run.reused
     assert link.startswith("run") if not run.url and link else link == run.url
 
 
@@ -195,6 +237,126 @@ def test_each_failed_run_is_issue() -> None:
     assert [problem.message.rpartition("/")[2] for problem in issues] == ["run-a", "run-b"]
 
 
+def add_command(run: RunResult, command: str) -> RunResult:
+    return run._replace(request=run.request._replace(rerun_command=command))
+
+
+def test_failure_ends_with_its_command() -> None:
+    """The diagnostic of a failure ends with the command that runs it again."""
+    command = "autonoma-ci run --test-ids cm1"
+    [issue] = group_failures([add_command(make_failed_run("a"), command)])
+    assert issue.message.endswith(f"See https://autonoma.app/run/run-a Run again: {command}")
+
+
+def test_same_command_is_shown_once() -> None:
+    """The runs of a matrix have one command, and other named runs have their own."""
+    runs = [add_command(make_rejected_run(f"t{i}"), f"autonoma-ci run --test-ids cm{i // 2}") for i in range(8)]
+    [issue] = group_failures(runs)
+    assert issue.message.endswith(
+        "Check the id. Run again: autonoma-ci run --test-ids cm0; autonoma-ci run --test-ids cm1"
+    )
+
+
+def test_long_failure_has_no_cut_command() -> None:
+    """A command at the end of a long text would be cut, so it is left out."""
+    run = add_command(make_rejected_run("a", "x" * 3400), "autonoma-ci run --test-ids cm1")
+    [issue] = group_failures([run])
+    assert "Run again" in issue.message
+    [issue] = group_failures([run._replace(message="x" * 3600)])
+    assert "Run again" not in issue.message
+
+
+def test_failure_in_quarantine_is_warning() -> None:
+    """A failure in quarantine is no error, and one warning names all of them."""
+    runs = [make_quarantined_run("a", "A"), quarantine_run(make_timed_out_run("b")), make_passed_run("c")]
+    assert group_failures(runs) == []
+    [problem] = collect_warnings(runs, is_never_masked)
+    assert problem.message == "2 runs failed in quarantine, not counted: A, b."
+
+
+def test_start_failure_in_quarantine_is_error() -> None:
+    """A run that could not be started counts also in quarantine."""
+    runs = [quarantine_run(make_rejected_run("a")), quarantine_run(make_indeterminate_run("b"))]
+    assert [issue.message.partition(":")[0] for issue in group_failures(runs)] == ["Not started", "May have started"]
+
+
+def test_flaky_run_can_be_error() -> None:
+    """With on-flaky: fail, each flaky run outside of quarantine is an error."""
+    runs = [make_flaky_run("a", "A"), make_flaky_run("b", "B"), quarantine_run(make_flaky_run("c", "C"))]
+    cause = "a pass after a failure counts as failed here"
+    assert [issue.message for issue in group_failures(runs, fails_on_flaky=True)] == [
+        f"Passed, flaky: A: {cause}. See https://autonoma.app/run/run-a",
+        f"Passed, flaky: B: {cause}. See https://autonoma.app/run/run-b",
+    ]
+    [problem] = collect_warnings(runs, is_never_masked, fails_on_flaky=True)
+    assert problem.message == "1 run passed only after a failure (flaky): C."
+
+
+def test_log_ends_with_quarantine() -> None:
+    """The last lines have reason, owner, issue and command of each failure in quarantine."""
+    run = add_command(make_quarantined_run("a", "Sign  in"), "autonoma-ci run --test-ids a")
+    run = run._replace(request=run.request._replace(owner="@web"))
+    run_report = create_report([run, quarantine_run(make_passed_run("b"))], PASSED_VERDICT)
+    run_report = run_report._replace(waits_for_results=True, quarantined_by_change=("Sign in",))
+    assert list(format_summary_lines(run_report)) == [
+        "Failed in quarantine, not counted: 1 run",
+        (
+            "  Sign in  owner @web  — quarantined until 2026-12-31: Login mail is late  issue https://issues.example/7"
+            "  Run again: autonoma-ci run --test-ids a"
+        ),
+        "Quarantined by this change: Sign in.",
+        "1 of 2 runs passed, 1 failed in quarantine.",
+    ]
+
+
+def test_many_runs_in_quarantine_are_counted() -> None:
+    """The end of the log lists 20 failures in quarantine, and counts the others."""
+    run_report = create_report([make_quarantined_run(f"t{i}") for i in range(23)], PASSED_VERDICT)
+    lines = list(format_summary_lines(run_report))
+    assert (len(lines), lines[21]) == (23, "  and 3 more")
+
+
+def test_log_names_variables_of_options() -> None:
+    """The commands leave out variables of options, so the log names them."""
+    run = add_command(make_failed_run("a"), "autonoma-ci run --test-ids a")
+    run_report = create_report([run], FAILED_VERDICT)._replace(option_variables=("LOCALE",))
+    assert next(format_summary_lines(run_report)) == (
+        "The commands leave out variables of this step. Add --var for LOCALE."
+    )
+
+
+@given(st.lists(RUN_RESULTS, max_size=3), st.lists(TEXTS, max_size=2))
+def test_last_lines_are_no_commands(outcomes: list[RunResult], names: list[str]) -> None:
+    """No text from outside adds a line or a command to the end of the log."""
+    run_report = create_report(outcomes, PASSED_VERDICT)._replace(quarantined_by_change=tuple(names))
+    lines = list(format_summary_lines(run_report))
+    for formatter in [PLAIN_LOG_FORMATTER, *(load_system(row).log_formatter for row in DETECTION_RULES)]:
+        stream = io.StringIO()
+        log = JobLog(stream, formatter)
+        for line in lines:
+            log.info(line)
+        assert len(split_lines(stream.getvalue())) == len(lines) + 1
+        assert find_commands(stream.getvalue()) == []
+        assert find_foreign_commands(stream.getvalue()) == []
+
+
+@pytest.mark.parametrize(
+    ("runs", "sentence"),
+    [
+        ([make_quarantined_run("a")], "0 of 1 run passed, 1 failed in quarantine."),
+        (
+            [quarantine_run(make_timed_out_run("a")), quarantine_run(make_passed_run("b"))],
+            "1 of 2 runs passed, 1 timed out in quarantine.",
+        ),
+        ([make_passed_run("a")._replace(reused=True)], "1 of 1 run passed (1 in an earlier attempt)."),
+    ],
+)
+def test_headline_without_counted_runs(runs: list[RunResult], sentence: str) -> None:
+    """A skipped step with runs that ended is no dry run."""
+    run_report = create_report(runs, DRY_RUN_VERDICT)._replace(waits_for_results=True)
+    assert format_headline(run_report) == f"Nothing that counts was run: {sentence}"
+
+
 def test_heartbeat_counts_states() -> None:
     """The line has the elapsed time and the number of runs in each state."""
     runs = [
@@ -205,10 +367,10 @@ def test_heartbeat_counts_states() -> None:
         make_planned_run("e"),
         make_rejected_run("f"),
         make_indeterminate_run("g"),
+        make_quarantined_run("h"),
     ]
-    assert (
-        format_heartbeat(runs, 150.0)
-        == "STARTED  2 of 7 runs  (2 min 30 s)  — 1 planned, 1 passed, 1 failed, 1 not-started, 1 unknown"
+    assert format_heartbeat(runs, 150.0) == (
+        "STARTED  2 of 8 runs  (2 min 30 s)  — 1 planned, 1 passed, 1 failed, 1 not-started, 1 unknown, 1 quarantined"
     )
     assert format_heartbeat([make_started_run("a")], 1.0) == "STARTED  1 of 1 run  (1.0 s)"
 
@@ -266,7 +428,11 @@ def test_reused_run_warning_is_correct() -> None:
 def test_headline_counts_started_runs() -> None:
     """A reused run was not started by this job step."""
     runs = [make_started_run("a"), make_passed_run("b")._replace(reused=True), make_planned_run("c")]
-    assert count_states(runs) == {"total": 3, "started": 1, "passed": 1, "failed": 0, "not-started": 0, "unknown": 0}
+    assert {name: count for name, count in count_states(runs).items() if count} == {
+        "total": 3,
+        "started": 1,
+        "passed": 1,
+    }
     assert (
         format_headline(create_report(runs, None)) == "1 of 3 runs started, 1 passed in an earlier attempt, 1 planned."
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import lxml.html
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from autonoma_ci.escaping import safe_url
-from autonoma_ci.models import Conclusion, ExitReason, Verdict
+from autonoma_ci.models import ChangeSummary, Conclusion, ExitReason, Quarantine, Verdict
 from autonoma_ci.reports.markdown import MAX_SUMMARY_BYTES, render_summary
 from tests.support.github_parser import render_plain_text, split_cells
 from tests.support.hostile import INPUT_ERROR_REPORTS, REPORTS
@@ -19,6 +21,7 @@ from tests.support.reports import (
     CANCELLED_VERDICT,
     DRY_RUN_VERDICT,
     FAILED_VERDICT,
+    FLAKY_VERDICT,
     INPUT_ERROR_VERDICT,
     PASSED_VERDICT,
     create_report,
@@ -27,13 +30,15 @@ from tests.support.reports import (
     make_indeterminate_run,
     make_passed_run,
     make_planned_run,
+    make_quarantined_run,
     make_rejected_run,
     make_started_run,
     make_timed_out_run,
+    quarantine_run,
 )
 
 if TYPE_CHECKING:
-    from autonoma_ci.models import Report
+    from autonoma_ci.models import Report, RunResult
 
 
 def test_summary_has_heading_and_table() -> None:
@@ -174,12 +179,16 @@ def test_many_input_errors_fit_size_limit() -> None:
     assert re.fullmatch(r"- … and 9\d\d more problems", text.splitlines()[-1])
 
 
+SECTION_RE = re.compile(r"#### \S+ [A-Za-z, ]+ \(\d+\)")
+_COMMAND_RE = re.compile(r"^Run again: (?:`([^`]+)`|<code>((?:[^!-/:-@\[-`{-~]|&#\d+;)+)</code>)$")
 _LINK = re.compile(r"\[((?:\\.|[^\\\[\]])*)\]\(([^()<> |]*)\)")
 
 
 def check_cell(text: str) -> None:
     """Fail if a cell has more than text and safe links."""
     for cell_line in text.split("<br>"):
+        if _COMMAND_RE.fullmatch(cell_line):
+            continue
         for label, target in _LINK.findall(cell_line):
             render_plain_text(label)
             assert safe_url(target)
@@ -198,15 +207,21 @@ def test_report_text_cannot_forge_markup(run_report: Report) -> None:
     assert lines[1] == lines[3] == ""
     check_cell(lines[2])
     rows = [number for number, line in enumerate(lines) if line.startswith("|")]
-    for line in lines[4 : rows[0] if rows else None]:
-        sentence, _, command = line.partition(": `")
-        render_plain_text(sentence)
-        assert command.count("`") in {0, 1}
-    assert len(rows) == (2 + len(run_report.results) if run_report.results else 0)
-    assert rows == list(range(len(lines) - len(rows), len(lines)))
-    for number in rows[2:]:
+    for line in set(lines[4:]) - {lines[number] for number in rows}:
+        if not SECTION_RE.fullmatch(line):
+            sentence, _, command = line.partition(": `")
+            render_plain_text(sentence)
+            assert command.count("`") in {0, 1}
+    heads = [number for number in rows if lines[number].startswith(("| Run |", "| --- |"))]
+    assert len(rows) == len(run_report.results) + len(heads)
+    # Each table has two lines above its runs.
+    section_count = sum(bool(SECTION_RE.fullmatch(line)) for line in lines)
+    assert len(heads) in {2 * section_count, 2 * section_count + 2 * bool(run_report.results)}
+    for number in rows:
         cells = split_cells(lines[number])
         assert len(cells) == (4 if run_report.waits_for_results else 3)
+        if number in heads:
+            continue
         if run_report.waits_for_results:
             assert re.fullmatch(r"[\d.]* ?[a-z]*(?: \d+ [a-z]+)?", cells.pop(2))
         for cell in cells:
@@ -250,7 +265,7 @@ def test_failures_come_first_after_wait() -> None:
     assert lines[0] == "### Autonoma tests: ❌ Failed"
     assert render_plain_text(lines[2]).startswith("3 of 5 runs passed (1 flaky), 1 failed, 1 still running. (")
     assert "duration 1 min 10 s" in lines[2]
-    rows = read_rows(run_report)
+    rows = [row for row in read_rows(run_report) if row[0] not in {"Run", "---"}]
     assert [row[0].split("<br>")[0] for row in rows] == ["Checkout", "d", "Checkout pays by card", "a", "e"]
     state = rows[0][1].split("<br>")
     assert state[0] == "❌ failed"
@@ -323,3 +338,201 @@ def test_chart_without_space_is_omitted() -> None:
     limit = len(summary.encode()) - 50
     assert "```mermaid" not in render_summary(run_report, limit)
     assert render_summary(run_report, limit).count("\n| t") == 30
+
+
+# Quarantine, flaky runs, owner, changed files and commands
+
+
+QUARANTINE_REPORT = create_report(
+    [
+        make_passed_run("a", "Search"),
+        make_quarantined_run("b", "Sign up"),
+        make_flaky_run("c", "Basket"),
+        make_failed_run("d", "Checkout"),
+        quarantine_run(make_passed_run("e", "Profile")),
+    ],
+    FAILED_VERDICT,
+)._replace(waits_for_results=True, duration_seconds=70.0)
+
+
+def read_sections(run_report: Report) -> dict[str, list[list[str]]]:
+    """Return the rows of each section by its heading."""
+    sections: dict[str, list[list[str]]] = {}
+    rows: list[list[str]] = []
+    heading = ""
+    for line in render_summary(run_report, chart=False).splitlines():
+        if line.startswith("#### "):
+            heading = line.removeprefix("#### ")
+        elif line.startswith("| Run |"):
+            rows = sections.setdefault(heading, [])
+        elif line.startswith("|") and not line.startswith("| --- |"):
+            rows.append(split_cells(line))
+    return sections
+
+
+def test_sections_separate_uncounted_runs() -> None:
+    """Failures in quarantine and flaky runs have tables of their own."""
+    lines = render_summary(QUARANTINE_REPORT).splitlines()
+    assert render_plain_text(lines[2]).startswith("3 of 5 runs passed (1 flaky), 1 failed, 1 failed in quarantine. (")
+    sections = read_sections(QUARANTINE_REPORT)
+    assert {heading: [row[0].split("<br>")[0] for row in rows] for heading, rows in sections.items()} == {
+        "": ["Checkout"],
+        "🚧 Failed in quarantine, not counted (1)": ["Sign up"],
+        "⚠️ Flaky (1)": ["Basket"],
+        "✅ Passed (2)": ["Search", "Profile"],
+    }
+    [[_, state, _, _]] = sections["🚧 Failed in quarantine, not counted (1)"]
+    assert state.split("<br>")[:2] == [
+        "🚧 failed, quarantined until 2026-12-31",
+        "Login mail is late, [issue](https://issues.example/7)",
+    ]
+    [_, passed] = sections["✅ Passed (2)"]
+    assert passed[1].startswith("✅ passed<br>in quarantine until 2026-12-31")
+
+
+def test_first_section_needs_no_other_run() -> None:
+    """A step whose only failures are in quarantine begins with their section."""
+    run_report = create_report([make_quarantined_run("b"), make_passed_run("a")], PASSED_VERDICT)
+    headings = list(read_sections(run_report._replace(waits_for_results=True)))
+    assert headings == ["🚧 Failed in quarantine, not counted (1)", "✅ Passed (1)"]
+
+
+def test_flaky_section_names_failure() -> None:
+    """With on-flaky: fail, the heading says that flaky runs count as failed."""
+    run_report = create_report([make_flaky_run("a")], FLAKY_VERDICT)._replace(waits_for_results=True)
+    assert list(read_sections(run_report)) == ["⚠️ Flaky, counted as failed (1)"]
+
+
+@given(st.integers(0, 6_000))
+def test_sections_respect_limit(limit: int) -> None:
+    """Runs that do not fit are counted once, in the last table."""
+    runs = [make_quarantined_run(f"q{i}") for i in range(4)] + [make_flaky_run(f"f{i}") for i in range(4)]
+    run_report = create_report([*runs, make_failed_run("d")], FAILED_VERDICT)
+    text = render_summary(run_report, limit, chart=False)
+    assert len(text.encode()) <= limit
+    if text:
+        rows = [line for line in text.splitlines() if line.startswith("|") and not line.startswith(("| Run", "| ---"))]
+        omitted = re.match(r"\| … and (\d+) more run", rows[-1])
+        assert len(rows) - bool(omitted) + int(omitted[1] if omitted else 0) == 9
+        assert text.count("\n| --- |") == text.count("\n| Run |")
+
+
+@pytest.mark.parametrize(
+    ("issue", "cell"),
+    [
+        ("https://issues.example/7", "[issue](https://issues.example/7)"),
+        ("javascript:alert(1)", "issue javascript\\:alert(1)"),
+        ("https://u:p@issues.example/7", "issue https\\://u\\:p@\u200bissues.example/7"),
+        ("#7", "issue \\#\u200b7"),
+        ("", ""),
+    ],
+)
+def test_issue_is_link_if_safe(issue: str, cell: str) -> None:
+    """Only a safe https URL is a link."""
+    run = make_quarantined_run("a")
+    quarantine = Quarantine("2026-12-31", "Late", issue)
+    [[_, state, *_]] = read_rows(create_report([run._replace(request=run.request._replace(quarantine=quarantine))]))
+    assert state.split("<br>")[1] == ", ".join(filter(None, ["Late", cell]))
+
+
+def test_owner_notifies_nobody() -> None:
+    """The owner is shown below the name, and is no mention."""
+    run = make_failed_run("a", "Checkout")
+    run = run._replace(request=run.request._replace(owner="@web"))
+    [[name, *_]] = read_rows(create_report([run], FAILED_VERDICT))
+    assert name == "Checkout<br>test a<br>owner @\u200bweb"
+    assert render_plain_text(name.rpartition("<br>")[2]) == "owner @\u200bweb"
+
+
+@pytest.mark.parametrize(
+    ("change", "sentences"),
+    [
+        (
+            ChangeSummary("clone", "a" * 40, 1200),
+            ["Changed files: 1,200, compared with aaaaaaaaaaaa (from the clone)."],
+        ),
+        (ChangeSummary("api", "", 3), ["Changed files: 3 (from GitHub's API)."]),
+        (ChangeSummary("list", "", 0), ["Changed files: 0 (from changed-files)."]),
+        (
+            ChangeSummary("", "", None, "shallow clone. Set fetch-depth: 2."),
+            ["All entries were selected: shallow clone. Set fetch-depth: 2."],
+        ),
+        (
+            ChangeSummary("clone", "main", 2, "autonoma.yml changed"),
+            [
+                "Changed files: 2, compared with main (from the clone).",
+                "All entries were selected: autonoma.yml changed.",
+            ],
+        ),
+        (None, []),
+    ],
+)
+def test_changed_files_have_a_line(change: ChangeSummary | None, sentences: list[str]) -> None:
+    """The summary says what the build was compared with, or why everything ran."""
+    run_report = create_report([make_passed_run("a")], PASSED_VERDICT)._replace(change=change)
+    lines = [line for line in render_summary(run_report).splitlines()[4:] if line and not line.startswith("|")]
+    assert list(map(render_commits, lines)) == sentences
+
+
+def render_commits(line: str) -> str:
+    """Return the visible text of a line in which a commit may be a link."""
+    return re.sub(r"\\(.)", r"\1", line)
+
+
+def test_new_quarantine_has_a_line() -> None:
+    """What the change put in quarantine is visible to its reviewers."""
+    names = ("Checkout", "<b>@web</b>", *(f"n{i}" for i in range(20)))
+    run_report = create_report([make_passed_run("a")], PASSED_VERDICT)._replace(quarantined_by_change=names)
+    [line] = [line for line in render_summary(run_report).splitlines() if "by this change" in line]
+    assert render_plain_text(line) == (
+        "🚧 Quarantined by this change: Checkout, <b>@\u200bweb</b>, n0, n1, n2, n3, n4, n5, n6, n7 and 12 more."
+    )
+
+
+def test_environment_is_a_fact() -> None:
+    """The environment of the runs is in the line of facts."""
+    run = make_passed_run("a")
+    run = run._replace(request=run.request._replace(environment="staging"))
+    assert ", environment staging)" in render_summary(create_report([run], PASSED_VERDICT)).splitlines()[2]
+
+
+def with_command(run: RunResult, command: str) -> RunResult:
+    return run._replace(request=run.request._replace(rerun_command=command))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "autonoma-ci run --test-ids cm1",
+        "autonoma-ci run --only 'a|b' --manifest 'x`y'",
+        "autonoma-ci run --manifest 'a\\|b' --only '<b>*&amp;*</b>'",
+        "autonoma-ci run --only '``' --manifest \\\\|",
+    ],
+)
+def test_failure_ends_with_exact_command(command: str) -> None:
+    """A reader of GitHub's Markdown shows the command unchanged in its cell."""
+    runs = [with_command(make_failed_run("a", "A"), command), with_command(make_quarantined_run("b", "B"), command)]
+    runs.append(with_command(make_passed_run("c", "C"), command))
+    text = render_summary(create_report(runs, FAILED_VERDICT), chart=False)
+    page = lxml.html.fromstring(MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(text))
+    cells = list(page.iter("td"))
+    assert ["".join(map(str, code.itertext())) for cell in cells for code in cell.iter("code")] == [command] * 2
+    assert len(cells) == 9
+
+
+@pytest.mark.parametrize("command", ["a\nb", "a" * 1001, "a\u202eb", "a\x1b[31m", " "])
+def test_changed_command_is_omitted(command: str) -> None:
+    """A command that a report would cut or change is left out."""
+    run = with_command(make_failed_run("a", "A"), command)
+    assert "Run again" not in render_summary(create_report([run], FAILED_VERDICT))
+
+
+def test_variables_of_options_are_named() -> None:
+    """The commands leave out variables of options, so a sentence names them."""
+    run_report = create_report([with_command(make_failed_run("a"), "autonoma-ci run")], FAILED_VERDICT)
+    hint = "The commands leave out variables of this step. Add --var for LOCALE, BASE_URL."
+    lines = render_summary(run_report._replace(option_variables=("LOCALE", "BASE_URL"))).splitlines()
+    assert render_plain_text(lines[-1]) == hint
+    assert "leave out" not in render_summary(run_report)
+    passed = create_report([make_passed_run("a")], PASSED_VERDICT)._replace(option_variables=("LOCALE",))
+    assert "leave out" not in render_summary(passed)

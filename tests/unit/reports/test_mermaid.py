@@ -19,6 +19,7 @@ from tests.support.reports import (
     make_failed_run,
     make_flaky_run,
     make_passed_run,
+    make_quarantined_run,
     make_rejected_run,
     make_started_run,
     make_timed_out_run,
@@ -71,6 +72,14 @@ def test_attempts_have_own_bars() -> None:
     chart = list_bars(render_gantt(build_report(make_flaky_run("a"), make_timed_out_run("b"))))
     assert sorted(line.partition(" :")[2].partition(",")[0] for line in chart) == ["active", "crit", "done"]
     assert sum("(attempt 1)" in line for line in chart) == 1
+
+
+def test_quarantine_has_own_look() -> None:
+    """No attempt of a run that failed in quarantine looks like a failure."""
+    run = make_quarantined_run("a", "A")._replace(previous_attempts=make_flaky_run("a").previous_attempts)
+    chart = list_bars(render_gantt(build_report(run, make_passed_run("b"))))
+    assert [line.strip().partition(" :")[0] for line in chart if " A" in line] == ["🚧 A (attempt 1)", "🚧 A"]
+    assert not any("crit" in line for line in chart)
 
 
 @pytest.mark.parametrize(("runs", "has_chart"), [(0, False), (1, False), (2, True), (50, True), (51, False)])

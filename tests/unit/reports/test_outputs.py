@@ -12,18 +12,25 @@ import pytest
 from hypothesis import given
 
 from autonoma_ci.ci.systems.github import format_outputs
-from autonoma_ci.models import Conclusion, Report
+from autonoma_ci.models import Conclusion, Report, RunState
 from autonoma_ci.reports.outputs import MAX_ARRAY_CHARS, OUTPUTS, build_outputs, render_dotenv, truncated_array_lengths
 from tests.support import github_parser as runner
 from tests.support.hostile import REPORTS
 from tests.support.reports import (
     API_ERROR_VERDICT,
     INPUT_ERROR_VERDICT,
+    PASSED_VERDICT,
     create_report,
+    make_failed_run,
+    make_flaky_run,
     make_indeterminate_run,
+    make_passed_run,
     make_planned_run,
+    make_quarantined_run,
     make_rejected_run,
     make_started_run,
+    make_timed_out_run,
+    quarantine_run,
 )
 
 if TYPE_CHECKING:
@@ -31,7 +38,7 @@ if TYPE_CHECKING:
 
 NAMES = (
     "conclusion", "reason", "run-id", "run-url", "run-ids", "run-urls", "results", "total", "started", "passed",
-    "failed", "not-started", "unknown", "results-dir",
+    "failed", "flaky", "quarantined", "not-started", "unknown", "results-dir",
 )  # fmt: skip
 
 
@@ -56,6 +63,8 @@ def test_all_outputs_have_values() -> None:
         "started": "2",
         "passed": "0",
         "failed": "0",
+        "flaky": "0",
+        "quarantined": "0",
         "not-started": "1",
         "unknown": "1",
         "results-dir": "results",
@@ -85,6 +94,35 @@ def test_outputs_without_runs_are_empty(run_report: Report) -> None:
     assert outputs["run-ids"] == outputs["run-urls"] == "[]"
     assert outputs["conclusion"] == (run_report.verdict.conclusion if run_report.verdict else "")
     assert outputs["conclusion"] in {"", Conclusion.ERROR}
+
+
+def test_uncounted_failures_have_own_count() -> None:
+    """A step whose only failures are in quarantine has no failed runs."""
+    runs = [
+        make_passed_run("a"),
+        make_flaky_run("b"),
+        make_quarantined_run("c"),
+        quarantine_run(make_timed_out_run("d")),
+        quarantine_run(make_failed_run("e")._replace(state=RunState.STOPPED)),
+        quarantine_run(make_rejected_run("f")),
+        quarantine_run(make_indeterminate_run("g")),
+        quarantine_run(make_passed_run("h")),
+    ]
+    outputs = build_outputs(create_report(runs, PASSED_VERDICT))
+    counts = {name: outputs[name] for name in ("total", "passed", "failed", "flaky", "quarantined")}
+    assert counts == {"total": "8", "passed": "3", "failed": "0", "flaky": "1", "quarantined": "3"}
+    assert (outputs["not-started"], outputs["unknown"]) == ("1", "1")
+
+
+@given(REPORTS)
+def test_counts_never_exceed_total(run_report: Report) -> None:
+    """Each run that ended has one count. Flaky runs are a part of those that passed."""
+    counts = {name: int(text) for name, text in build_outputs(run_report).items() if text.isdecimal()}
+    ended = ("passed", "failed", "quarantined", "not-started", "unknown")
+    others = {RunState.PLANNED, RunState.STARTED, RunState.TIMED_OUT}
+    other_count = sum(run.state in others and not run.is_quarantined_failure for run in run_report.results)
+    assert sum(counts[name] for name in ended) + other_count == counts["total"]
+    assert counts["flaky"] <= counts["passed"]
 
 
 def test_large_arrays_are_truncated() -> None:

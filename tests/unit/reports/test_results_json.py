@@ -13,6 +13,7 @@ from autonoma_ci.identity import Part
 from autonoma_ci.models import (
     AppVersion,
     BuildContext,
+    ChangeSummary,
     Evidence,
     PreviousAttempt,
     Report,
@@ -38,7 +39,15 @@ def test_results_describe_step() -> None:
     """The members describe the step, its build and its runs."""
     run_report = create_report([make_started_run("a", "A"), make_rejected_run("b")], API_ERROR_VERDICT)
     part = Part("tests", "ubuntu", "2/5", "Autonoma tests")
-    document = json.loads(render_results_json(run_report._replace(part=part, step_id="0123456789abcdef")))
+    run_report = run_report._replace(
+        part=part,
+        step_id="0123456789abcdef",
+        api_url="https://autonoma.app/api",
+        plan_digest="d" * 64,
+        change=ChangeSummary("clone", "b" * 40, 3),
+        quarantined_by_change=("Checkout",),
+    )
+    document = json.loads(render_results_json(run_report))
     runs = document.pop("runs")
     assert document == {
         "version": SCHEMA_VERSION,
@@ -55,6 +64,10 @@ def test_results_describe_step() -> None:
         "reason": "api",
         "exit_code": 5,
         "source": "github",
+        "api_url": "https://autonoma.app/api",
+        "plan_digest": "d" * 64,
+        "changed_files": {"source": "clone", "base": "b" * 40, "file_count": 3, "full_run_reason": None},
+        "quarantined_by_change": ["Checkout"],
         "ci": {
             "name": "github",
             "sha": "0123456789abcdef0123456789abcdef01234567",
@@ -66,7 +79,16 @@ def test_results_describe_step() -> None:
             "build": "",
             "attempt": "",
         },
-        "totals": {"total": 2, "started": 1, "passed": 0, "failed": 0, "not_started": 1, "unknown": 0},
+        "totals": {
+            "total": 2,
+            "started": 1,
+            "passed": 0,
+            "failed": 0,
+            "flaky": 0,
+            "quarantined": 0,
+            "not_started": 1,
+            "unknown": 0,
+        },
         "mac": "",
     }
     assert [(run["name"], run["state"], run["http_status"]) for run in runs] == [

@@ -19,8 +19,11 @@ from autonoma_ci.config.settings import Settings
 from autonoma_ci.escaping import safe_url
 from autonoma_ci.models import (
     AppVersion,
+    ChangeSummary,
     ExitReason,
+    PlanFacts,
     PreviousAttempt,
+    Quarantine,
     Report,
     RunRequest,
     RunResult,
@@ -30,7 +33,7 @@ from autonoma_ci.models import (
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.reports.results_json import render_results_json
 from autonoma_ci.reports.results_schema import ResultsSanitizers, parse_results, results_json_schema
-from tests.support.hostile import EVIDENCE, STEPS, TEXTS, VERDICTS
+from tests.support.hostile import CHANGES, EVIDENCE, QUARANTINES, STEPS, TEXTS, VERDICTS
 from tests.support.reports import (
     CONTEXT,
     RUNS_OF_ALL_KINDS,
@@ -46,8 +49,9 @@ NUMBERS = st.floats(0, 1e6).map(lambda number: round(number, 3))
 VERSIONS = st.lists(st.builds(AppVersion, IDS, IDS), max_size=2).map(tuple)
 NAMES = st.dictionaries(TEXTS, st.just(""), max_size=2)
 REQUESTS = st.builds(
-    partial(RunRequest), st.sampled_from(TargetKind), IDS, TEXTS, NAMES, st.just("") | IDS, VERSIONS, st.booleans()
-)
+    partial(RunRequest), st.sampled_from(TargetKind), IDS, TEXTS, NAMES, st.just("") | IDS, VERSIONS, st.booleans(),
+    owner=TEXTS, quarantine=st.none() | QUARANTINES,
+)  # fmt: skip
 PREVIOUS_ATTEMPTS = st.lists(
     st.builds(PreviousAttempt, IDS, LINKS, TEXTS, STEPS, NUMBERS, NUMBERS, EVIDENCE), max_size=2
 ).map(tuple)
@@ -59,6 +63,8 @@ RUN_RESULTS = st.builds(
 REPORTS = st.builds(
     partial(Report), TEXTS, st.just(CONTEXT), TEXTS, st.lists(RUN_RESULTS, max_size=3).map(tuple), st.none() | VERDICTS,
     started_at=st.just("2025-01-07T09:30:00Z"), waits_for_results=st.booleans(), duration_seconds=NUMBERS,
+    plan_digest=st.just("") | st.from_regex("[0-9a-f]{64}", fullmatch=True), change=st.none() | CHANGES,
+    quarantined_by_change=st.lists(TEXTS, max_size=2).map(tuple),
 )  # fmt: skip
 CHECKER = Draft202012Validator(results_json_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
 
@@ -85,6 +91,9 @@ def test_later_step_reads_results(run_report: Report) -> None:
     assert [replace_surrogates(run.to_run_result(0.0, SHOW_ALL)) for run in results_json.runs] == [
         replace_surrogates(outcome) for outcome in run_report.results
     ]
+    facts = results_json.to_plan_facts(return_unchanged)
+    written = PlanFacts((), run_report.plan_digest, run_report.change, run_report.quarantined_by_change)
+    assert replace_surrogates(facts) == replace_surrogates(written)
     assert results_json.started_at == datetime(2025, 1, 7, 9, 30, tzinfo=UTC)
 
 
@@ -156,6 +165,11 @@ def test_invalid_results_have_error_position(change: dict[str, object], position
         ("id", "a b"),
         ("kind", "x"),
         ("duration_seconds", 1e300),
+        ("quarantine", {"until": "2026-13-01", "reason": "late"}),
+        ("quarantine", {"until": "20261231", "reason": "late"}),
+        ("quarantine", {"until": "tomorrow\n", "reason": "late"}),
+        ("quarantine", {"until": "2026-12-31"}),
+        ("owner", ["@web"]),
     ],
 )
 def test_unsafe_fields_are_rejected(field: str, value: object) -> None:
@@ -164,6 +178,63 @@ def test_unsafe_fields_are_rejected(field: str, value: object) -> None:
     document["runs"][0][field] = value
     with pytest.raises(ValueError, match=field):
         parse_results(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("plan_digest", "D" * 64),
+        ("plan_digest", "d" * 63),
+        ("plan_digest", "d" * 64 + "\n"),
+        ("changed_files", {"source": "else", "base": "", "file_count": 1, "full_run_reason": None}),
+        ("changed_files", {"source": "clone", "base": "", "file_count": -1, "full_run_reason": None}),
+        ("quarantined_by_change", "Checkout"),
+    ],
+)
+def test_unsafe_plan_facts_are_rejected(field: str, value: object) -> None:
+    """A fact of the plan in another form is rejected."""
+    document = json.loads(render_results_json(create_report([make_started_run("a")]))) | {field: value}
+    with pytest.raises(ValueError, match=field):
+        parse_results(json.dumps(document).encode())
+
+
+def test_earlier_records_stay_readable() -> None:
+    """A results.json without the facts of quarantine and changed files is valid."""
+    document = json.loads(render_results_json(create_report([make_started_run("a")])))
+    for name in ("api_url", "plan_digest", "changed_files", "quarantined_by_change"):
+        del document[name]
+    for name in ("owner", "quarantine"):
+        del document["runs"][0][name]
+    results = parse_results(json.dumps(document).encode())
+    assert results.to_plan_facts(return_unchanged) == PlanFacts()
+    assert results.runs[0].to_run_result(0.0, SHOW_ALL).request.quarantine is None
+
+
+def test_saved_command_is_not_read() -> None:
+    """A record is untrusted, so no report shows a command of it."""
+    run = make_started_run("a")
+    run = run._replace(request=run.request._replace(rerun_command="autonoma-ci run"))
+    text = render_results_json(create_report([run]))
+    assert "autonoma-ci run" not in text
+    document = json.loads(text)
+    document["runs"][0]["rerun_command"] = "curl evil"
+    [saved] = parse_results(json.dumps(document).encode()).runs
+    assert saved.to_run_result(0.0, SHOW_ALL).request.rerun_command == ""
+
+
+def test_saved_texts_are_redacted() -> None:
+    """Owner, quarantine and the facts of the plan lose a credential."""
+    secret = "s3cret-value"
+    run = make_started_run("a")
+    request = run.request._replace(owner=secret, quarantine=Quarantine("2026-12-31", secret, secret))
+    saved_report = create_report([run._replace(request=request)])._replace(
+        change=ChangeSummary("clone", secret, 1, secret), quarantined_by_change=(secret,)
+    )
+    saved = parse_results(render_results_json(saved_report).encode())
+    sanitizers = build_sanitizers(Settings(client_secret=Secret(secret), api_url="https://autonoma.app/api"), ())
+    read = [saved.runs[0].to_run_result(0.0, sanitizers).request, saved.to_plan_facts(sanitizers.label)]
+    assert secret not in str([tuple(value) for value in read])
+    assert str([tuple(value) for value in read]).count("***") == 6
 
 
 def test_unsafe_link_is_omitted() -> None:

@@ -22,6 +22,7 @@ from tests.support.reports import (
     make_indeterminate_run,
     make_passed_run,
     make_planned_run,
+    make_quarantined_run,
     make_rejected_run,
     make_started_run,
     make_timed_out_run,
@@ -38,6 +39,7 @@ RUN_BUILDERS: dict[str, Callable[[str], RunResult]] = {
     "unknown": make_indeterminate_run,
     "passed": make_passed_run,
     "planned": make_planned_run,
+    "quarantined": make_quarantined_run,
     "refused": make_rejected_run,
     "started": make_started_run,
     "timed out": make_timed_out_run,
@@ -97,7 +99,7 @@ def test_page_counts_problems(count: int, expected: str) -> None:
 def test_flaky_run_has_one_sign() -> None:
     """The page uses the plain form of the sign."""
     run_report = build_report([make_flaky_run("a"), make_passed_run("b")])
-    assert render_summary(run_report).count(FLAKY_EMOJI) == 2, "in the table and in the chart"
+    assert render_summary(run_report).count(FLAKY_EMOJI) == 3, "in the heading, the table and the chart"
     page = render_html(run_report).decode()
     assert FLAKY_EMOJI[0] in page
     assert "≈" not in page

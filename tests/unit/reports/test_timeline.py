@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.models import PreviousAttempt, RunState
+from autonoma_ci.reports.summary import RunCategory
 from autonoma_ci.reports.timeline import TimelineBar, timeline_bars
 from tests.support.reports import (
     FAILED_VERDICT,
@@ -15,9 +16,11 @@ from tests.support.reports import (
     make_flaky_run,
     make_passed_run,
     make_planned_run,
+    make_quarantined_run,
     make_rejected_run,
     make_started_run,
     make_timed_out_run,
+    quarantine_run,
 )
 
 if TYPE_CHECKING:
@@ -41,8 +44,8 @@ def test_bars_are_sorted_by_start() -> None:
     )
     assert bars == [
         [TimelineBar(2, "Checkout pays by card", 0, RunState.FAILED, 0.0, 65.0)],
-        [TimelineBar(3, "C", 0, RunState.PASSED, 1.5, 5.0)],
-        [TimelineBar(1, "a", 0, RunState.PASSED, 4.0, 42.0)],
+        [TimelineBar(3, "C", 0, RunState.PASSED, 1.5, 5.0, RunCategory.PASSED)],
+        [TimelineBar(1, "a", 0, RunState.PASSED, 4.0, 42.0, RunCategory.PASSED)],
     ]
 
 
@@ -54,15 +57,24 @@ def test_attempts_come_before_last_one() -> None:
         [
             TimelineBar(1, "A", 1, RunState.FAILED, 0.0, 2.0),
             TimelineBar(1, "A", 2, RunState.FAILED, 3.0, 3.0),
-            TimelineBar(1, "A", 0, RunState.PASSED, 7.0, 5.0, is_flaky=True),
+            TimelineBar(1, "A", 0, RunState.PASSED, 7.0, 5.0, RunCategory.FLAKY),
         ]
     ]
+
+
+def test_quarantined_attempts_do_not_count() -> None:
+    """Each failed attempt of a run in quarantine has that category."""
+    attempts = make_flaky_run("a").previous_attempts
+    [failed] = get_bars(make_quarantined_run("a")._replace(previous_attempts=attempts))
+    assert [bar.category for bar in failed] == [RunCategory.QUARANTINED, RunCategory.QUARANTINED]
+    [passed] = get_bars(quarantine_run(make_flaky_run("a")))
+    assert [bar.category for bar in passed] == [RunCategory.QUARANTINED, RunCategory.FLAKY]
 
 
 def test_failed_retry_is_not_flaky() -> None:
     """A run whose retry failed too has no flaky bar."""
     [bars] = get_bars(make_failed_run("a")._replace(previous_attempts=make_flaky_run("a").previous_attempts))
-    assert [(bar.attempt, bar.is_flaky) for bar in bars] == [(1, False), (0, False)]
+    assert [(bar.attempt, bar.category) for bar in bars] == [(1, RunCategory.PROBLEM), (0, RunCategory.PROBLEM)]
 
 
 @pytest.mark.parametrize(

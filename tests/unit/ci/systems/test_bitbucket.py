@@ -26,14 +26,17 @@ from tests.support.reports import (
     CANCELLED_VERDICT,
     DRY_RUN_VERDICT,
     FAILED_VERDICT,
+    FLAKY_VERDICT,
     INPUT_ERROR_VERDICT,
     PASSED_VERDICT,
     STARTED_VERDICT,
     TIMED_OUT_VERDICT,
     create_report,
     make_failed_run,
+    make_flaky_run,
     make_indeterminate_run,
     make_passed_run,
+    make_quarantined_run,
     make_rejected_run,
     make_started_run,
     make_timed_out_run,
@@ -414,6 +417,28 @@ def test_annotations_are_of_runs_with_problems(server: BitbucketServer) -> None:
         "timed out",
     ]
     assert [note["external_id"] for note in notes] == [f"run-{number}" for number in range(5)]
+
+
+def test_quarantine_is_no_failure(server: BitbucketServer) -> None:
+    """A failure in quarantine has a low severity, and the report passes."""
+    runs = [make_passed_run("a"), make_quarantined_run("b", "Pay"), make_flaky_run("c")]
+    publish(server, create_report(runs, PASSED_VERDICT)._replace(waits_for_results=True))
+    annotation = find_only_annotation(server)
+    assert (annotation["result"], annotation["severity"]) == ("IGNORED", "LOW")
+    assert annotation["summary"] == "Pay: failed, quarantined until 2026-12-31"
+    assert annotation["details"].startswith("quarantined until 2026-12-31: Login mail is late: test step 4")
+    data = find_only_report(server)
+    assert data["result"] == "PASSED"
+    assert data["details"] == "2 of 3 runs passed (1 flaky), 1 failed in quarantine."
+    # Bitbucket's limit of entries.
+    assert len(data["data"]) == 10
+
+
+def test_flaky_failure_has_annotation(server: BitbucketServer) -> None:
+    """With on-flaky: fail, a flaky run has an annotation."""
+    publish(server, create_report([make_flaky_run("a"), make_passed_run("b")], FLAKY_VERDICT))
+    annotation = find_only_annotation(server)
+    assert (annotation["summary"], annotation["result"]) == ("Checkout pays by card: passed, flaky", "FAILED")
 
 
 def test_annotation_texts_are_short_lines(server: BitbucketServer) -> None:

@@ -29,6 +29,7 @@ from tests.support.reports import (
     make_flaky_run,
     make_passed_run,
     make_planned_run,
+    make_quarantined_run,
 )
 
 if TYPE_CHECKING:
@@ -139,6 +140,18 @@ def test_annotations_link_to_runs() -> None:
     }
     assert text.endswith("}\n")
     assert SYSTEM.extra_result_files(create_report(runs, FAILED_VERDICT)) == {"gitlab-annotations.json": text}
+
+
+def test_annotations_name_quarantine() -> None:
+    """A failure in quarantine follows the real failures, and its label says that it does not count."""
+    runs = [make_quarantined_run("a", "Sign up"), make_failed_run("b", "Pay")]
+    assert read_labels(create_report(runs, FAILED_VERDICT)) == [
+        "failed: Pay",
+        "failed, quarantined until 2026-12-31: Sign up",
+    ]
+    many = [make_quarantined_run(f"id-{number}") for number in range(MAX_LINKS + 1)]
+    last = read_labels(create_report(many, PASSED_VERDICT))[-1]
+    assert last == "1 more run, beginning with: failed, quarantined until 2026-12-31"
 
 
 @pytest.mark.parametrize("url", ["", "javascript:alert(1)", "https://user:s3cret-value@autonoma.app/run/a"])
