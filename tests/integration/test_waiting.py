@@ -181,6 +181,19 @@ def test_step_without_wait_shows_wait_command(sandbox: Sandbox, tmp_path: Path) 
     assert "no effect" not in wait_job.log
 
 
+def test_wait_has_plan_facts_of_first_step(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The reports of `wait` have the facts of the plan that the first step wrote."""
+    run_job(tmp_path, sandbox.url, ["a"])
+    path = tmp_path / "results" / "results.json"
+    change = {"source": "clone", "base": "b" * 40, "file_count": 12, "full_run_reason": None}
+    facts = {"plan_digest": "d" * 64, "changed_files": change, "quarantined_by_change": ["Sign up"]}
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | facts), "utf-8")
+    wait_job = run_wait(tmp_path, sandbox.url, "results/results.json")
+    assert wait_job.results_json.items() >= facts.items()
+    assert "Changed files: 12, compared with bbbbbbbbbbbb (from the clone)." in wait_job.summary
+    assert "Quarantined by this change: Sign up." in wait_job.log
+
+
 def test_wait_polls_only_started_runs(sandbox: Sandbox, tmp_path: Path) -> None:
     """Passed runs are confirmed by a poll, and runs that were not started are not polled."""
     build = {"GITHUB_RUN_ID": "17"}

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autonoma_ci.models import Quarantine
 from autonoma_ci.planning import plan
+from tests.support.reports import QUARANTINE
 
 if TYPE_CHECKING:
     import pytest
-
-QUARANTINE = Quarantine("2099-12-31", "login mail is late")
 
 
 def start_in_quarantine(monkeypatch: pytest.MonkeyPatch, *ids: str) -> None:

@@ -12,6 +12,7 @@ from autonoma_ci.commands.report import report_from_results
 from autonoma_ci.config.settings import Settings
 from autonoma_ci.models import BuildContext, ChangeSummary, Evidence, RunState, RunStep
 from autonoma_ci.redaction.redactor import Redactor
+from autonoma_ci.reports.html import render_html
 from autonoma_ci.reports.junit import render_junit
 from autonoma_ci.reports.markdown import render_summary
 from autonoma_ci.reports.results_json import render_results_json
@@ -24,6 +25,7 @@ from tests.support.reports import (
     make_failed_run,
     make_flaky_run,
     make_passed_run,
+    make_quarantined_run,
     make_rejected_run,
 )
 
@@ -36,15 +38,19 @@ SCREENSHOT, VIDEO = "evidence/r/step-001.png", "evidence/r/video.webm"
 RUN = make_failed_run("a", "Checkout")._replace(
     evidence=Evidence((RunStep(1, "Open", "", "", "passed", SCREENSHOT),), VIDEO, ""),
 )
+QUARANTINED_RUN = make_quarantined_run("e", "Sign up")
+QUARANTINED_RUN = QUARANTINED_RUN._replace(
+    request=QUARANTINED_RUN.request._replace(owner="@web", environment="staging")
+)
 REPORT = create_report(
-    [RUN, make_passed_run("b"), make_flaky_run("c"), make_rejected_run("d")], FAILED_VERDICT
+    [RUN, make_passed_run("b"), make_flaky_run("c"), make_rejected_run("d"), QUARANTINED_RUN], FAILED_VERDICT
 )._replace(
     waits_for_results=True,
     duration_seconds=70.0,
     results_dir="",
     plan_digest="ab" * 32,
-    change=ChangeSummary("clone", "c" * 40, 3, None),
-    quarantined_by_change=("Checkout",),
+    change=ChangeSummary("clone", "b" * 40, 12, "autonoma.yml changed"),
+    quarantined_by_change=("Sign up",),
 )
 
 
@@ -76,10 +82,11 @@ def test_report_default_format_is_html(tmp_path: Path) -> None:
 
 
 def test_report_equals_that_of_step(tmp_path: Path) -> None:
-    """JUnit and Markdown equal the files that the step wrote."""
+    """All formats equal the files that the step wrote."""
     write_results(tmp_path)
-    for name in ("junit", "markdown"):
+    for name in ("junit", "markdown", "html"):
         assert invoke(tmp_path, "report", "results.json", "--format", name).code == 0
+    assert (tmp_path / "report.html").read_bytes() == render_html(REPORT)
     assert (tmp_path / "junit.xml").read_bytes() == render_junit(REPORT)
     assert (tmp_path / "summary.md").read_text("utf-8") == render_summary(REPORT)
 

@@ -10,10 +10,12 @@ from autonoma_ci.api.responses import parse_details_response
 from autonoma_ci.api.transport import HttpResponse
 from autonoma_ci.models import (
     BuildContext,
+    ChangeSummary,
     Conclusion,
     Evidence,
     ExitReason,
     PreviousAttempt,
+    Quarantine,
     Report,
     RunRequest,
     RunResult,
@@ -55,18 +57,23 @@ def build_hostile_report(text: str) -> Report:
     """Return a report with this text in every field that comes from outside."""
     step = RunStep(2, text, text, text, text)
     evidence = Evidence((RunStep(1, text, text, text, text), step), "", text)
-    request = RunRequest(TargetKind.TEST, "id-1", text, {text: "a value"})
+    request = RunRequest(
+        TargetKind.TEST, "id-1", text, {text: "a value"}, environment=text, owner=text, rerun_command=text
+    )
+    quarantined_request = request._replace(quarantine=Quarantine("2026-12-31", text, text))
     failed_run = RunResult(
         request, RunState.FAILED, ExitReason.FAILED, text, text, text, text, 200, 1, 5.0, 0.0, text, step,
         (PreviousAttempt(text, text, text, step, 0.0, 3.0, evidence),), evidence=evidence,
     )  # fmt: skip
     runs = [failed_run, *(failed_run._replace(state=state, previous_attempts=()) for state in RunState)]
+    runs += [run._replace(request=quarantined_request) for run in runs[1:]]
     context = BuildContext(text, text, text, text, text, text, text, text, text)
     verdict = Verdict(Conclusion.FAILED, ExitReason.FAILED, 1)
     return Report(
         text, context, text, tuple(runs), verdict, text, "2025-01-07T09:30:00Z", web_base_url=text,
         waits_for_results=True, resume_command=text, plan_notes=(text,), duration_seconds=9.0,
-        source_label=text,
+        source_label=text, option_variables=(text,), quarantined_by_change=(text,),
+        change=ChangeSummary("clone", text, 3, text),
     )  # fmt: skip
 
 
@@ -88,7 +95,7 @@ def test_hostile_text_is_shown_as_text(text: str, open_page: Callable[..., Opene
     assert all(url.startswith(tmp_path.as_uri()) for url in report.requested_urls)
     assert page.locator("script, img, iframe, object, style, link:not([href^='evidence/'])").count() == 0
     assert page.locator("h1").count() == 1
-    assert len(read_visible_states(page)) == 1 + len(RunState)
+    assert len(read_visible_states(page)) == 1 + 2 * len(RunState)
     hrefs = page.eval_on_selector_all("a", "all => all.map(one => one.getAttribute('href'))")
     assert all(href.startswith("#") for href in hrefs)
     visible_name = page.locator("article h3 bdi").first.inner_text()

@@ -20,7 +20,7 @@ from autonoma_ci.sandbox import Sandbox
 from tests.support.fault_server import FaultServer
 from tests.support.faults import close_after, send_response
 from tests.support.invoke_command import FakeTerminal
-from tests.support.quarantine import QUARANTINE
+from tests.support.reports import QUARANTINE
 from tests.unit.app.test_job_step import (
     CREDENTIALS,
     NO_RESULTS_JSON,
@@ -130,6 +130,25 @@ def test_failed_run_is_annotation(tmp_path: Path, sandbox: Sandbox) -> None:
     [error] = [line for line in job.log.splitlines() if line.startswith("Error: ")]
     assert error.startswith("Error: Autonoma tests (ios): ")
     assert "Expected a confirmation" in error
+
+
+def test_failed_run_in_quarantine_is_warning(tmp_path: Path, sandbox: Sandbox) -> None:
+    """A failure in quarantine has a warning, and no error."""
+    job = make_waiting_job(tmp_path, sandbox.url)
+    request = RunRequest(TargetKind.TEST, "sandbox-fails-unit", "Sign up", quarantine=QUARANTINE)
+    job.run_results([RunResult(request)])
+    assert not [line for line in job.log.splitlines() if line.startswith("Error: ")]
+    assert "Warning: Autonoma tests: 1 run failed in quarantine, not counted: Sign up." in job.log
+    assert "Failed in quarantine, not counted: 1 run\n  Sign up  — quarantined until 2026-12-31" in job.log
+    assert job.results_json["totals"]["quarantined"] == 1
+
+
+def test_flaky_run_is_error_by_option(tmp_path: Path, sandbox: Sandbox) -> None:
+    """With `on-flaky: fail`, a flaky run is an error in the log."""
+    job = make_waiting_job(tmp_path, sandbox.url, AUTONOMA_RETRIES="1", AUTONOMA_ON_FLAKY="fail")
+    job.run("sandbox-flaky-error")
+    assert "Error: Autonoma tests: Passed, flaky: " in job.log
+    assert "Warning: Autonoma tests: " not in job.log
 
 
 def test_empty_plan_sends_nothing(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from autonoma_ci.planning.signing import ResultsSigner
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.reports.results_json import render_results_json
 from autonoma_ci.reports.results_schema import parse_results
-from tests.support.quarantine import QUARANTINE
+from tests.support.reports import QUARANTINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -14,7 +14,7 @@ from autonoma_ci.clock import Clock
 from autonoma_ci.config.parsers import MAX_TITLE_CHARS
 from autonoma_ci.config.settings import load_settings
 from autonoma_ci.identity import Part
-from autonoma_ci.models import BuildContext, PlanFacts
+from autonoma_ci.models import BuildContext, ChangeSummary, PlanFacts
 from autonoma_ci.reports.results_dir import ResultsDir
 from autonoma_ci.reports.results_json import render_results_json
 from autonoma_ci.reports.results_schema import Results, parse_results
@@ -204,14 +204,22 @@ def test_builder_copies_facts() -> None:
     """Each fact of the step is in its report."""
     facts = INITIAL._replace(
         part=Part("e2e", "linux"), web_base_url="https://autonoma.app", started_in_attempt="2",
-        source_label="GitLab", change_noun="merge request",
+        source_label="GitLab", change_noun="merge request", api_url="https://autonoma.app/api",
+        option_variables=("LOCALE",),
     )  # fmt: skip
     step_report = ReportBuilder(facts).build()
     assert step_report == create_report()._replace(
         context=facts.context, source="gitlab", verdict=None, results_dir="", started_at=facts.started_at,
         web_base_url="https://autonoma.app", part=facts.part, step_id=facts.step_id, started_in_attempt="2",
-        source_label="GitLab", change_noun="merge request",
+        source_label="GitLab", change_noun="merge request", api_url="https://autonoma.app/api",
+        option_variables=("LOCALE",),
     )  # fmt: skip
+
+
+def test_facts_have_names_of_variables() -> None:
+    """The facts have the names of the variables that options set, and no values."""
+    facts = collect({"variables": "LOCALE=en\nBASE_URL=https://shop.example"})
+    assert facts.option_variables == ("LOCALE", "BASE_URL")
 
 
 def test_builder_adds_results() -> None:
@@ -227,8 +235,10 @@ def test_builder_adds_state_of_step(tmp_path: Path) -> None:
     builder = ReportBuilder(INITIAL, ResultsDir("out", tmp_path / "out", tmp_path))
     builder.add_results_file(resume_command="autonoma-ci wait out", attachments_root="work/out")
     builder.expect_results()
-    builder.add_plan(PlanFacts(("shard 1/2",)))
+    facts = PlanFacts(("shard 1/2",), "d" * 64, ChangeSummary("clone", "b" * 40, 3), ("Checkout",))
+    builder.add_plan(facts)
     step_report = builder.build((), PASSED_VERDICT)
+    assert (step_report.plan_digest, step_report.change, step_report.quarantined_by_change) == facts[1:]
     assert (step_report.results_dir, step_report.attachments_root, step_report.resume_command) == (
         "out", "work/out", "autonoma-ci wait out"
     )  # fmt: skip

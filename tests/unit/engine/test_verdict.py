@@ -20,7 +20,7 @@ from autonoma_ci.models import (
     TargetKind,
     Verdict,
 )
-from tests.support.quarantine import QUARANTINE
+from tests.support.reports import QUARANTINE
 
 REQUEST = RunRequest(TargetKind.TEST, "a")
 STARTED = RunResult(REQUEST, RunState.STARTED)

@@ -15,7 +15,7 @@ from autonoma_ci.ci.ownership import build_mark, shared_warning
 from autonoma_ci.ci.systems import bitbucket
 from autonoma_ci.ci.systems.bitbucket import MAX_ANNOTATIONS, SYSTEM, CodeInsightsPublisher
 from autonoma_ci.identity import Part
-from autonoma_ci.models import BuildContext, RunState, RunStep
+from autonoma_ci.models import BuildContext, Quarantine, RunState, RunStep
 from tests.support.bitbucket_server import COMMIT_PATH, SHA, BitbucketServer
 from tests.support.ci_environments import BITBUCKET
 from tests.support.environment_names import find_secret_names
@@ -441,12 +441,15 @@ def test_flaky_failure_has_annotation(server: BitbucketServer) -> None:
     assert (annotation["summary"], annotation["result"]) == ("Checkout pays by card: passed, flaky", "FAILED")
 
 
-def test_annotation_texts_are_short_lines(server: BitbucketServer) -> None:
+@pytest.mark.parametrize("is_quarantined", [False, True])
+def test_annotation_texts_are_short_lines(is_quarantined: bool, server: BitbucketServer) -> None:
     """A text with control characters or any length is one line within Bitbucket's limits."""
     hostile_text = "a\r\n\x1b]0;x\x07\u202e" + "x" * 5000
     run = make_failed_run("b", hostile_text)._replace(
         message=hostile_text, url="javascript:alert(1)", suggestion=hostile_text
     )
+    quarantine = Quarantine(hostile_text, hostile_text, hostile_text) if is_quarantined else None
+    run = run._replace(request=run.request._replace(owner=hostile_text, quarantine=quarantine))
     publish(server, create_report([run], FAILED_VERDICT))
     annotation = find_only_annotation(server)
     assert (len(annotation["summary"]), len(annotation["details"])) == (450, 2000)
