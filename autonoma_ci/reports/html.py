@@ -32,6 +32,7 @@ from autonoma_ci.reports.summary import (
     format_headline,
     has_resumable_runs,
     has_run_id_or_url,
+    needs_sections,
     pluralize,
     rerun_hint,
     select_rerun_command,
@@ -199,7 +200,7 @@ def _build_view(report: Report) -> dict[str, object]:
             for category, labels in _FILTER_LABELS.items()
             if (count := categories.count(category))
         ],
-        "sections": _SECTION_LABELS | {RunCategory.FLAKY: flaky},
+        "sections": _SECTION_LABELS | {RunCategory.FLAKY: flaky} if needs_sections(report.results) else {},
         "plan_notes": list(_list_plan_notes(report)),
         "rerun_hint": rerun_hint(report),
         "chart": build_timeline_chart(report),

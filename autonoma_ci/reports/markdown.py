@@ -35,6 +35,7 @@ from autonoma_ci.reports.summary import (
     format_headline,
     group_by_category,
     has_resumable_runs,
+    needs_sections,
     pluralize,
     rerun_hint,
     resume_hint,
@@ -172,7 +173,7 @@ def _build_sections(report: Report) -> list[_Section]:
     There is one table, unless a run failed in quarantine or is flaky.
     """
     groups = group_by_category(report.results)
-    if not {RunCategory.QUARANTINED, RunCategory.FLAKY} & {category for category, _ in groups}:
+    if not needs_sections(report.results):
         return [_Section("", [run for _, runs in groups for run in runs])]
     flaky = "Flaky, counted as failed" if counts_flaky_as_failed(report) else "Flaky"
     headings = {

@@ -226,6 +226,14 @@ def group_by_category(results: Iterable[RunResult]) -> list[tuple[RunCategory, l
     return [(category, list(runs)) for category, runs in groupby(sort_by_severity(results), categorize_run)]
 
 
+def needs_sections(results: Iterable[RunResult]) -> bool:
+    """Return whether reports show the categories of runs apart.
+
+    It is so if a run failed in quarantine or is flaky.
+    """
+    return any(categorize_run(run) in {RunCategory.QUARANTINED, RunCategory.FLAKY} for run in results)
+
+
 def has_resumable_runs(report: Report) -> bool:
     """Return whether a later job step could wait for any run."""
     return _count_resumable(report) > 0
