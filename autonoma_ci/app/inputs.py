@@ -1,8 +1,7 @@
-"""Load settings, CI system and plan with every error of the input."""
+"""Load settings, CI system and manifest with every error of the input."""
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +14,13 @@ from autonoma_ci.app.unknown_names import find_unknown_names
 from autonoma_ci.ci import detection
 from autonoma_ci.config.options import OPTIONS
 from autonoma_ci.config.settings import (
-    CREDENTIAL_IN_FIELD,
     NO_GROUPS,
     Settings,
     load_settings,
 )
-from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.identity import Part, redact_part
-from autonoma_ci.models import EVENTS_WITH_SECRETS, Quarantine
-from autonoma_ci.planning import plan
-from autonoma_ci.planning.plan import Plan, PlanContext
-from autonoma_ci.planning.selection import ChangeFilter
-from autonoma_ci.reports.summary import pluralize
+from autonoma_ci.models import EVENTS_WITH_SECRETS
+from autonoma_ci.planning.plan import Plan
 from autonoma_ci.startup import DebugLogger, NamedTuple
 
 if TYPE_CHECKING:
@@ -34,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from autonoma_ci.ci.base import CISystem
-    from autonoma_ci.clock import Clock
+    from autonoma_ci.errors import Diagnostic
     from autonoma_ci.manifest.interpolation import Interpolator
     from autonoma_ci.manifest.schema import Manifest
     from autonoma_ci.models import BuildContext
@@ -42,7 +36,6 @@ if TYPE_CHECKING:
     from autonoma_ci.redaction.redactor import Redactor, Secret
 
 _log = DebugLogger()
-_ALWAYS_CHANGED = "the manifest or a file of `always` has changed."
 _PART_PURPOSE = "autonoma-ci part 1"
 # Names of the manifest in the working directory. The first one has priority.
 DEFAULT_MANIFESTS = ("autonoma.yml", "autonoma.yaml")
@@ -180,40 +173,6 @@ def redact_shown_part(part: Part, redact: Redactor, client_secret: Secret | None
     return redact_part(part, redact, client_secret.derive_key(_PART_PURPOSE) if client_secret else b"")
 
 
-def _without_credentials(planned: Plan, settings: Settings) -> Plan:
-    """Return the plan without credentials in names and other shown texts.
-
-    Raises:
-        InputError: A credential is in another text that is sent to the API.
-
-    """
-    # A source has at most 10 characters, so it can only contain a short credential.
-    if settings.redactors.of_recognizable.contains_secret(settings.source):
-        raise InputError([f"{settings.spelling_of('source')} {CREDENTIAL_IN_FIELD}"])
-    redact, requests = settings.redactors.of_long, planned.requests
-    texts = [(request.id, request.application_version_id, *request.variables) for request in requests]
-    # All in one text, because there can be thousands.
-    if redact.contains_secret("|".join(text for texts_of_run in texts for text in texts_of_run)):
-        raise InputError([f"An id or the name of a variable {CREDENTIAL_IN_FIELD}"])
-    facts = planned.facts._replace(
-        plan_notes=tuple(map(redact, planned.notes)),
-        quarantined_by_change=tuple(map(redact, planned.facts.quarantined_by_change)),
-    )
-    shown = "|".join(
-        text for request in requests for text in (request.name, request.owner, *(request.quarantine or ()))
-    )
-    if redact.contains_secret(shown):
-        requests = tuple(
-            request._replace(
-                name=redact(request.name),
-                owner=redact(request.owner),
-                quarantine=request.quarantine and Quarantine(*map(redact, request.quarantine)),
-            )
-            for request in requests
-        )
-    return planned._replace(requests=requests, facts=facts)
-
-
 class RunArguments(NamedTuple):
     """The command line of `run`."""
 
@@ -254,93 +213,3 @@ def load_inputs(arguments: RunArguments, environ: Mapping[str, str], ci: CIEnvir
         errors += find_credential_errors(settings, ci.ci_system, context)
     warnings = find_unknown_names(environ, context.ci_name)
     return Inputs(settings, Plan(()), (*arguments.errors, *errors), tuple(warnings), skip_reason)
-
-
-def add_failed_runs(inputs: Inputs, folder: str, ci: CIEnvironment) -> Inputs:
-    """Return the inputs with the runs of the option `failed-from`, and print nothing.
-
-    The file can be in results-dir, so it is read before the job step replaces the files there.
-    """
-    settings = inputs.settings
-    if not settings.failed_from:
-        return inputs
-    # Loaded only where the option is set.
-    from autonoma_ci.app.failed_runs import load_failed_runs
-
-    try:
-        return inputs._replace(failed_runs=load_failed_runs(settings, folder, ci.build_context))
-    except InputError as error:
-        return inputs._replace(errors=(*inputs.errors, *error.diagnostics))
-
-
-def add_plan(inputs: Inputs, environ: Mapping[str, str], folder: str, ci: CIEnvironment, clock: Clock) -> Inputs:
-    """Return the inputs with the plan, and print nothing.
-
-    A large manifest needs seconds, and the comparison with another commit can need the network.
-
-    Args:
-        inputs: The inputs without a plan.
-        environ: The environment.
-        folder: The working directory.
-        ci: The CI system, with the build facts that options state.
-        clock: The clock, which ends quarantines.
-
-    """
-    settings, today = inputs.settings, clock.utc_date()
-    path, warning = find_manifest(settings, folder, ci.build_context.trigger_event)
-    if warning:
-        inputs = inputs._replace(warnings=(*inputs.warnings, warning))
-    # A step that starts nothing needs no comparison.
-    is_ended = bool(inputs.errors or inputs.skip_reason)
-    try:
-        manifest = load_manifest(path, folder, environ, ci.build_context, settings, today) if path else None
-        shard = ci.ci_system.detect_shard(environ)
-        context = PlanContext(path or "", shard, today, failed_runs=inputs.failed_runs)
-        if manifest and path and not is_ended:
-            context = context._replace(
-                find_changes=partial(_find_changes, settings, manifest, path, environ, folder, ci, clock),
-                quarantined_by_change=_find_quarantined_by_change(manifest, path, environ, folder, ci),
-            )
-        # After another error, an empty plan can follow from it. So it is no error of its own.
-        allow_empty = settings.allow_empty or is_ended
-        planned = plan.build_plan(settings._replace(allow_empty=allow_empty), manifest, context)
-        count = pluralize(len(planned.requests), "run")
-        _log.debug("Plan: %s, shard %s", count, settings.resolve_shard(shard) or "none")
-        inputs = inputs._replace(plan=planned)
-        return inputs._replace(plan=_without_credentials(planned, settings))
-    except InputError as error:
-        return inputs._replace(errors=(*inputs.errors, *error.diagnostics))
-
-
-def _find_changes(
-    settings: Settings,
-    manifest: Manifest,
-    manifest_path: str,
-    environ: Mapping[str, str],
-    folder: str,
-    ci: CIEnvironment,
-    clock: Clock,
-) -> ChangeFilter:
-    """Compare the build with its base, in the clone or through the network."""
-    # Loaded only here, because most steps have no entry that depends on changed files.
-    from autonoma_ci.app.changed_files import find_changed_files
-    from autonoma_ci.planning.changed_files import ChangeSelector
-
-    changed = find_changed_files(settings, ci, environ, folder, manifest_path, clock)
-    selector = ChangeSelector(changed, manifest.always)
-    if not selector.selects_everything:
-        return ChangeFilter(changed.summary, selector.selects)
-    if changed.paths is None:
-        return ChangeFilter(changed.summary)
-    return ChangeFilter(changed.summary._replace(full_run_reason=_ALWAYS_CHANGED))
-
-
-def _find_quarantined_by_change(
-    manifest: Manifest, manifest_path: str, environ: Mapping[str, str], folder: str, ci: CIEnvironment
-) -> tuple[str, ...]:
-    """Return the names of the entries that this change put in quarantine."""
-    if all(entry.quarantine is None for entry in manifest.entries):
-        return ()
-    from autonoma_ci.app.changed_files import find_quarantined_by_change
-
-    return find_quarantined_by_change(manifest, manifest_path, ci, environ, folder)

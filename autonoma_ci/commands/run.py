@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.app.inputs import Inputs, RunArguments, add_failed_runs, add_plan, detect_ci, load_inputs
+from autonoma_ci.app.inputs import Inputs, RunArguments, detect_ci, load_inputs
 from autonoma_ci.app.job_step import NO_PREVIOUS_RUNS, JobStep, PreviousRuns, ValuesToRedact, collect_secret_values
+from autonoma_ci.app.plan_loader import add_failed_runs, add_plan
 from autonoma_ci.config.parsers import quote_name
 from autonoma_ci.errors import Cancelled, Diagnostic, InputError
 from autonoma_ci.models import ExitReason, RunResult, RunState

@@ -34,7 +34,7 @@ from tests.support.github_job import (
     read_job_result,
     run_job,
 )
-from tests.support.quarantine import start_in_quarantine
+from tests.support.plans import start_in_quarantine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -38,7 +38,7 @@ def test_job_output_hides_values(tmp_path: Path) -> None:
     assert not [name for name, text in files.items() if "sentinel" in text]
     assert "Pays on ${BRANCH}" in files["junit.xml"]
     assert [run["label"] for run in job.results_json["runs"]] == [
-        "Pays on ${BRANCH}", "Fails on ${BRANCH} [M 1/2]", "Fails on ${BRANCH} [M 2/2]"
+        "Pays on ${BRANCH}", "Fails on ${BRANCH} [M 1/2]", "Fails on ${BRANCH} [M=b]"
     ]  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from autonoma_ci.sandbox import Sandbox
 from tests.support.github_job import POLL_POLICY
 from tests.support.invoke_command import CREDENTIALS, CommandResult, invoke
 from tests.support.manifests import MANIFEST
+from tests.support.plans import change_plans
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +63,18 @@ def test_dry_run_prints_plan_only(tmp_path: Path) -> None:
     assert "PLANNED  L  — test a: variables KEY\n" in result.out
     assert "Dry run: 2 runs planned, nothing was sent." in result.out
     assert "hidden" not in result.output
+
+
+def test_retry_budget_of_plan_limits_retries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The option gives each run a retry, and the plan allows one retry in all."""
+    ids = ["sandbox-fails-a", "sandbox-fails-b"]
+    change_plans(monkeypatch, lambda planned: planned._replace(retry_budget=1))
+    with Sandbox(pace=0) as sandbox:
+        environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url, "AUTONOMA_TEST_IDS": ",".join(ids)}
+        result = invoke(tmp_path, "--wait", "--retries", "1", environ=environ)
+        assert sum(map(sandbox.count_starts, ids)) == 3
+    assert result.code == 1
+    assert "No retry of 1 failed run: max-runs is reached." in result.output
 
 
 def test_empty_plan_needs_allow_empty(tmp_path: Path) -> None:

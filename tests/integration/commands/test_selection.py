@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -228,6 +229,41 @@ def test_failed_runs_need_no_changed_files(tmp_path: Path, sandbox: Sandbox) -> 
     count = len(sandbox.received)
     assert run_services(tmp_path, sandbox, "README.md", "--failed-from", "old").code == 0
     assert list_started(sandbox, count) == ["sandbox-fails"]
+
+
+# Quarantine
+
+
+def write_quarantines(folder: Path, *days: int | None) -> None:
+    """Write a manifest with one test per number of days until its quarantine ends."""
+    today = datetime.now(UTC).date()
+    lines = ["tests:"]
+    for number, day in enumerate(days):
+        until = f"{{until: {today + timedelta(day)}, reason: slow mail}}" if day is not None else ""
+        lines.append(f"  - {{id: t{number}, name: Test {number}{f', quarantine: {until}' if until else ''}}}")
+    (folder / "quarantine.yml").write_text("\n".join(lines), "utf-8")
+
+
+def test_plan_in_quarantine_is_refused(tmp_path: Path, sandbox: Sandbox) -> None:
+    """Nothing is sent if no result would count, unless this is allowed."""
+    write_quarantines(tmp_path, 30, 30)
+    argv = ("--manifest", "quarantine.yml")
+    result = run(tmp_path, sandbox, *argv)
+    problem = "no result would count: all 2 selected entries are in quarantine."
+    remedy = "Set ignore-quarantine or allow-empty to true."
+    assert (result.code, result.errors) == (2, [f"quarantine.yml:1:1: {problem} {remedy}"])
+    assert sandbox.received == []
+    assert run(tmp_path, sandbox, *argv, "--ignore-quarantine").code == 0
+    assert list_started(sandbox) == ["t0", "t1"]
+
+
+def test_end_of_quarantine_is_announced(tmp_path: Path, sandbox: Sandbox) -> None:
+    """An ended quarantine is a warning and no error. One that ends soon has a notice."""
+    write_quarantines(tmp_path, -30, 3, None)
+    result = run(tmp_path, sandbox, "--manifest", "quarantine.yml")
+    assert result.code == 0, result.output
+    assert "Warning: Quarantine ended, so the result counts again: 'Test 0' (" in result.out
+    assert "Notice: Quarantine ends within 7 days: 'Test 1' (" in result.out
 
 
 # failed-from

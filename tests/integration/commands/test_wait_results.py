@@ -42,7 +42,7 @@ from autonoma_ci.sandbox import Sandbox
 from tests.support import faults
 from tests.support.fault_server import Connection, FaultServer
 from tests.support.github_job import github_environ, read_outputs
-from tests.support.quarantine import start_in_quarantine
+from tests.support.plans import start_in_quarantine
 from tests.support.reports import QUARANTINE, create_report, make_started_run
 
 if TYPE_CHECKING:

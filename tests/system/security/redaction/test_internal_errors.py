@@ -45,7 +45,7 @@ def _build_environ(folder: Path, url: str, system: str) -> dict[str, str]:
     [
         "autonoma_ci.commands.run.detect_ci",
         "autonoma_ci.app.inputs.load_settings",
-        "autonoma_ci.app.plan_loader.build_plan",
+        "autonoma_ci.planning.plan.build_plan",
         "autonoma_ci.engine.engine.Engine.run",
         "autonoma_ci.engine.starter.RunStarter.handle_result",
         "autonoma_ci.engine.poller.Poller.handle_status",

@@ -196,7 +196,8 @@ def test_bug_report_hides_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_repr_hides_secrets(tmp_path: Path) -> None:
     """The repr of each of our values is safe to paste."""
     from autonoma_ci.api.models import StartResult, StartStatus
-    from autonoma_ci.app.inputs import RunArguments, add_plan, detect_ci, load_inputs
+    from autonoma_ci.app.inputs import RunArguments, detect_ci, load_inputs
+    from autonoma_ci.app.plan_loader import add_plan
     from autonoma_ci.models import BuildContext, Report, RunResult
 
     environ = build_environment(tmp_path, "http://127.0.0.1:9", "none")
