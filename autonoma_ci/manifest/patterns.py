@@ -10,6 +10,7 @@ import re
 import warnings
 
 from autonoma_ci.escaping import sanitize_line
+from autonoma_ci.startup import lazy_pattern
 
 MAX_PATTERN_CHARS = 1000
 # A regular expression tries all positions of each wildcard, so the time grows with every one. Measured with pathspec
@@ -17,10 +18,10 @@ MAX_PATTERN_CHARS = 1000
 # needs 0.2 s with three `**/` and 25 s with four.
 MAX_WILDCARDS_PER_NAME = 3
 MAX_DIRECTORY_WILDCARDS = 3
-_CONTROL_CHARACTER_RE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CONTROL_CHARACTER_RE = lazy_pattern("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 # A backslash makes the next character literal. Letters and digits are literal anyway, so it is a separator of Windows.
-_SEPARATOR_OF_WINDOWS_RE = re.compile(r"(?:^|[^\\])(?:\\\\)*\\[A-Za-z0-9_]")
-_POSIX_CLASS_RE = re.compile(r"\[!?\[[:.=]")
+_SEPARATOR_OF_WINDOWS_RE = lazy_pattern(r"(?:^|[^\\])(?:\\\\)*\\[A-Za-z0-9_]")
+_POSIX_CLASS_RE = lazy_pattern(r"\[!?\[[:.=]")
 
 
 def find_pattern_error(pattern: str) -> str | None:

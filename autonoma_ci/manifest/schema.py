@@ -24,6 +24,7 @@ from autonoma_ci.config.parsers import parse_duration, parse_int, quote_name
 from autonoma_ci.config.settings import NO_GROUPS
 from autonoma_ci.errors import InputError
 from autonoma_ci.manifest.patterns import MAX_PATTERN_CHARS, find_pattern_error, find_pattern_list_error
+from autonoma_ci.startup import lazy_pattern
 from autonoma_ci.yaml_subset.document import YamlValue, explain_non_string
 
 if TYPE_CHECKING:
@@ -76,9 +77,9 @@ Variables = Annotated[dict[str, Text], Field(repr=False)]
 MAX_QUARANTINE_DAYS = 90
 MAX_RETRIES = 10
 # Without them, a name cannot be a value of the option `environment`.
-_ENVIRONMENT_NAME_RE = re.compile(r"\S(?:.*\S)?")
+_ENVIRONMENT_NAME_RE = lazy_pattern(r"\S(?:.*\S)?")
 _NO_VALUE_ADVICE = "Write one, or remove the key."
-_ISO_DATE_RE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_ISO_DATE_RE = lazy_pattern(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def _check_string(value: YamlValue, advice: str = _NO_VALUE_ADVICE) -> str:
