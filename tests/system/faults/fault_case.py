@@ -23,6 +23,7 @@ class Phase(StrEnum):
     The values are the column headings of docs/fault-matrix.md.
     """
 
+    PLAN = "plan"
     START = "start"
     SHORT_WAIT = "wait, for a moment"
     WAIT = "wait"

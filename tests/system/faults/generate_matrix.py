@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tests.support.certificates import CertificateAuthority
 from tests.support.generate_docs import replace_block
 from tests.system.faults import api_faults as api
+from tests.system.faults import compare_faults as compare
 from tests.system.faults import input_faults as inputs
 from tests.system.faults import network_faults as network
 from tests.system.faults import os_faults as operating_system
@@ -22,7 +23,10 @@ from tests.system.faults.job_runner import run_scenario
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FAULT_CASES = (*network.FAULT_CASES, *api.FAULT_CASES, *operating_system.FAULT_CASES, *inputs.FAULT_CASES)
+FAULT_CASES = (
+    *(*network.FAULT_CASES, *api.FAULT_CASES, *compare.FAULT_CASES),
+    *(*operating_system.FAULT_CASES, *inputs.FAULT_CASES),
+)
 PAGE = Path(__file__).parents[3] / "docs" / "fault-matrix.md"
 
 

@@ -28,10 +28,21 @@ if TYPE_CHECKING:
 
 FIRST_ID, AFFECTED_ID, LAST_ID = IDS = ("first-7x3f", "victim-7x3f", "last-7x3f")
 SIGNATURE = "sentinel-of-an-address"
+BASE_SHA = "ba5eba11" * 5
 _PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 100
 _VIDEO = b"\x1a\x45\xdf\xa3" + b"frames" * 100
 # The length of a short fault in seconds.
 _SHORT_FAULT_SECONDS = 0.6
+
+
+def make_comparison(*names: str) -> dict[str, object]:
+    """Return GitHub's response to a comparison, with these changed files."""
+    return {
+        "status": "ahead",
+        "base_commit": {"sha": BASE_SHA},
+        "merge_base_commit": {"sha": BASE_SHA},
+        "files": [{"filename": name, "status": "modified", "patch": "@@"} for name in names],
+    }
 
 
 class FaultScenario:
@@ -83,7 +94,8 @@ class FaultScenario:
     @property
     def faulty_server(self) -> FaultServer:
         """The faulty server of this phase."""
-        return {Phase.EVIDENCE: self.media, Phase.COMMENT: self.code_host}.get(self.phase, self.api)
+        servers = {Phase.PLAN: self.code_host, Phase.EVIDENCE: self.media, Phase.COMMENT: self.code_host}
+        return servers.get(self.phase, self.api)
 
     def build_url(self, server: FaultServer, name: str) -> str:
         """Return the base URL of a server for the job."""
@@ -240,6 +252,8 @@ class FaultScenario:
         return self._respond_faulty(connection, send_content, Phase.EVIDENCE)
 
     def _respond_code_host(self, connection: Connection) -> bool:
+        if "/compare/" in connection.request.path:
+            return self._respond_faulty(connection, self._make_response(200, make_comparison("README.md")), Phase.PLAN)
         if connection.request.method != "POST":
             self._begin_before_connection(Phase.COMMENT)
             return self._make_response(200, {"login": "ours"} if connection.request.path.endswith("/user") else [])(

@@ -55,6 +55,10 @@ def assert_fault_occurred(scenario: FaultScenario, log: str) -> None:
         assert scenario.has_begun, "the job did not reach the phase of the fault"
     # A short fault is not logged.
     assert case.log_text in log or scenario.phase is Phase.SHORT_WAIT, f"the log does not say {case.log_text!r}"
+    if scenario.phase is Phase.PLAN:
+        notices = [line for line in log.splitlines() if line.startswith("::notice")]
+        assert len(notices) == 1, f"{len(notices)} notices"
+        assert case.log_text in notices[0]
     if "log" in case.lost_reports:
         assert "of 3 runs passed" not in log
 

@@ -43,6 +43,7 @@ def test_each_group_covers_its_phases() -> None:
     }
     for group in ("network", "proxy", "API"):
         assert phases[group] >= set(REQUEST_PHASES)
+    assert phases["compare"] == {Phase.PLAN}
     assert phases["disk"] == {Phase.WHOLE_JOB, *WRITE_PHASES}
     assert phases["CI"] == {Phase.WHOLE_JOB, *JOB_PHASES}
     assert phases["input"] == {Phase.WHOLE_JOB}
