@@ -6,12 +6,12 @@ import re
 from typing import NamedTuple
 
 import pytest
-from autonoma_ci.ci.change_base import NoBaseReason
-from tests.support.base_cases import BASE_CASES
 
 from autonoma_ci.app.report_builder import describe_source
+from autonoma_ci.ci.change_base import NoBaseReason
 from autonoma_ci.ci.detection import DETECTION_RULES
 from tests.architecture.package import ROOT
+from tests.support.base_cases import BASE_CASES
 
 PAGE = (ROOT / "docs" / "ci" / "others.md").read_text("utf-8")
 SECTION = PAGE.partition("\n## What a build is compared with\n")[2].partition("\n## ")[0]
