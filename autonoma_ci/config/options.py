@@ -128,8 +128,8 @@ OPTION_GROUPS = {
         Option(
             "changed-files", "auto", "LIST", parsers.parse_changed_files,
             "The changed files, for entries with `when.changed`: `auto` compares the commit with its base, `all` runs "
-            "everything. Otherwise paths, one per line or as a JSON array, or `@FILE` with the path of a file that "
-            "lists them. An ambiguous list runs everything.",
+            "everything. Otherwise paths, one per line or as a JSON array, or `@FILE` with the path of a list. An "
+            "ambiguous list runs everything.",
         ),
         Option(
             "failed-from", "", "PATH", parsers.parse_text,

@@ -192,7 +192,7 @@ def test_wait_reads_quarantine_of_results(tmp_path: Path, monkeypatch: pytest.Mo
         wait_result = run_wait(tmp_path, server.url)
         assert (wait_result.code, wait_result.outputs["conclusion"]) == (0, "passed")
         assert wait_result.states == {"a": "passed", "b": "failed"}
-        assert wait_result.results_json["runs"][1]["quarantine"]["reason"] == "login mail is late"
+        assert wait_result.results_json["runs"][1]["quarantine"]["reason"] == "Login mail is late"
         assert run_wait(tmp_path, server.url).code == 0
         strict = run_wait(tmp_path, server.url, **{"INPUT_IGNORE-QUARANTINE": "true"})
     assert (strict.code, strict.outputs["reason"]) == (1, "failed")
@@ -251,7 +251,7 @@ def test_wait_preserves_facts_of_plan(sandbox: Sandbox, tmp_path: Path, path: Pa
 
 
 def _make_cancelling_wait(number: int) -> Callable[..., str]:
-    def wait_for_url(*_: object) -> str:
+    def wait_for_url(*_: object, **__: object) -> str:
         raise Cancelled(number)
 
     return wait_for_url
@@ -719,7 +719,7 @@ def test_run_replaces_files_before_wait_for_url(
     assert path.with_name("junit.xml").exists()
     files: dict[str, bytes] = {}
 
-    def wait_for_url(*_: object) -> None:
+    def wait_for_url(*_: object, **__: object) -> None:
         files.update((name, data) for name, data in read_files(path.parent).items() if not name.startswith("evidence"))
 
     monkeypatch.setattr("autonoma_ci.net.wait_for_url.wait_for_url", wait_for_url)

@@ -59,7 +59,7 @@ def test_every_run_without_pass_is_selected(tmp_path: Path) -> None:
     write_results(tmp_path)
     failed_runs = load(tmp_path)
     assert {key.id for key in failed_runs.passed} == {"b", "d"}
-    assert {key.id for key in failed_runs.failed} == {"a", "c", "e", "f", "g", "h"}
+    assert {key.id for key in failed_runs.failed} == {"a", "c", "e", "f", "g", "h", "i"}
     assert (failed_runs.path, failed_runs.shard) == ("results.json", "")
 
 

@@ -132,21 +132,10 @@ def test_failed_run_is_annotation(tmp_path: Path, sandbox: Sandbox) -> None:
     assert "Expected a confirmation" in error
 
 
-def test_failed_run_in_quarantine_is_warning(tmp_path: Path, sandbox: Sandbox) -> None:
-    """A failure in quarantine has a warning, and no error."""
-    job = make_waiting_job(tmp_path, sandbox.url)
-    request = RunRequest(TargetKind.TEST, "sandbox-fails-unit", "Sign up", quarantine=QUARANTINE)
-    job.run_results([RunResult(request)])
-    assert not [line for line in job.log.splitlines() if line.startswith("Error: ")]
-    assert "Warning: Autonoma tests: 1 run failed in quarantine, not counted: Sign up." in job.log
-    assert "Failed in quarantine, not counted: 1 run\n  Sign up  — quarantined until 2026-12-31" in job.log
-    assert job.results_json["totals"]["quarantined"] == 1
-
-
 def test_flaky_run_is_error_by_option(tmp_path: Path, sandbox: Sandbox) -> None:
     """With `on-flaky: fail`, a flaky run is an error in the log."""
-    job = make_waiting_job(tmp_path, sandbox.url, AUTONOMA_RETRIES="1", AUTONOMA_ON_FLAKY="fail")
-    job.run("sandbox-flaky-error")
+    job = make_waiting_job(tmp_path, sandbox.url, AUTONOMA_ON_FLAKY="fail")
+    job.run_requests(RunRequest(TargetKind.TEST, "sandbox-flaky-error", retries=1))
     assert "Error: Autonoma tests: Passed, flaky: " in job.log
     assert "Warning: Autonoma tests: " not in job.log
 
@@ -183,15 +172,17 @@ def test_flaky_run_fails_step_on_request(tmp_path: Path, sandbox: Sandbox) -> No
     assert (results_json["conclusion"], results_json["reason"], job.states) == ("failed", "flaky", ["passed"])
 
 
-def test_quarantined_failure_is_notice(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_quarantined_failure_is_warning(tmp_path: Path, sandbox: Sandbox) -> None:
     """The failure is reported, but is no error and does not fail the step."""
     job = make_waiting_job(tmp_path, sandbox.url)
-    failing = RunRequest(TargetKind.TEST, "sandbox-fails-hidden", retries=1, quarantine=QUARANTINE)
+    failing = RunRequest(TargetKind.TEST, "sandbox-fails-hidden", "Sign up", retries=1, quarantine=QUARANTINE)
     assert job.run_requests(failing, RunRequest(TargetKind.TEST, "runs-hidden")) == 0
     assert (job.results_json["conclusion"], job.states) == ("passed", ["failed", "passed"])
     assert sandbox.count_starts("sandbox-fails-hidden") == 2
     assert not [line for line in job.log.splitlines() if line.startswith("Error: ")]
-    assert "Notice: Autonoma tests: " in job.log
+    assert "Warning: Autonoma tests: 1 run failed in quarantine, not counted: Sign up." in job.log
+    assert "Failed in quarantine, not counted: 1 run\n  Sign up  — quarantined until 2026-12-31" in job.log
+    assert job.results_json["totals"]["quarantined"] == 1
 
 
 @pytest.mark.parametrize("wait", ["true", "false"])
