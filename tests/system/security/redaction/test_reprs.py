@@ -32,10 +32,12 @@ if TYPE_CHECKING:
 
 SECRET = "sentinel-secret"
 ENVIRON = {"DATABASE": "sentinel-database", "AUTONOMA_CLIENT_SECRET": SECRET, "AUTONOMA_CLIENT_ID": "sentinel-id"}
+# The names of runs have the values of a matrix that the manifest states, so that one comes from the environment.
+ENVIRON |= {"THIRD": "sentinel-c"}
 MANIFEST = """\
 defaults: {variables: {A: sentinel-a}}
 tests:
-  - {id: one, variables: {B: "${DATABASE}"}, matrix: {C: [sentinel-c, sentinel-d]}}
+  - {id: one, variables: {B: "${DATABASE}"}, matrix: {C: ["${THIRD}", shown]}}
 """
 REQUEST = RunRequest(TargetKind.TEST, "one", "", {"A": "sentinel-a"})
 
@@ -54,7 +56,7 @@ def test_repr_of_manifest_and_plan_hides_values(tmp_path: Path) -> None:
     )
     built_plan = plan.build_plan(loaded_settings, manifest)
     assert problems == []
-    assert [request.variables["C"] for request in built_plan.requests] == ["sentinel-c", "sentinel-d"]
+    assert [request.variables["C"] for request in built_plan.requests] == ["sentinel-c", "shown"]
     assert built_plan.requests[0].variables["B"] == "sentinel-database"
     results = tuple(map(RunResult, built_plan.requests))
     values = [
