@@ -28,6 +28,9 @@ def main() -> None:
     # In objects. A short job mostly imports modules, and creates less garbage than this. A job that waits can run for
     # hours, and each request leaves garbage.
     gc.set_threshold(50_000)
+    # Pydantic looks for plugins in the metadata of all installed packages, which takes 10 ms or more. A plugin of
+    # another package could also read values. Source: https://docs.pydantic.dev/latest/concepts/plugins/.
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
     try:
         from autonoma_ci.cli import main as run_cli
     except BaseException:  # noqa: BLE001 - the outermost boundary

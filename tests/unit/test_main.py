@@ -38,6 +38,7 @@ def _process_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     handlers = [(number, signal.getsignal(number)) for number in HANDLED_SIGNALS]
     threshold = gc.get_threshold()
     monkeypatch.setattr(os, "_exit", raise_process_ended)
+    monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", "")
     yield
     for number, handler in handlers:
         signal.signal(number, handler)
@@ -55,6 +56,13 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[Any]]:
 def run_as_module() -> None:
     """Run the file like `python -m autonoma_ci`."""
     runpy.run_path(entry_point.__file__, run_name="__main__")
+
+
+@pytest.mark.usefixtures("calls")
+def test_plugins_of_pydantic_are_disabled() -> None:
+    """No installed package can add code to the models."""
+    entry_point.main()
+    assert os.environ["PYDANTIC_DISABLE_PLUGINS"] == "__all__"
 
 
 @pytest.mark.parametrize("start", [entry_point.main, run_as_module])
