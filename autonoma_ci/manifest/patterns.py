@@ -89,7 +89,8 @@ def _can_compile(path: str) -> bool:
         # Python warns about sets that can change their meaning.
         with warnings.catch_warnings():
             warnings.simplefilter("error", FutureWarning)
-            PathSpec.from_lines("gitignore", [path])
+            # With `!`, because a path that begins with `#` would be a comment.
+            PathSpec.from_lines("gitignore", [f"!{path}"])
     except (ValueError, re.error, FutureWarning):
         return False
     return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pathspec import PathSpec
 
@@ -64,6 +64,8 @@ def test_broken_pattern_has_message(pattern: str, message: str) -> None:
 
 
 @given(_patterns)
+@example("!#\\/")
+@example("\\/")
 def test_valid_pattern_always_compiles(pattern: str) -> None:
     """The library accepts each valid pattern, without a warning."""
     if find_pattern_error(pattern) is None:
