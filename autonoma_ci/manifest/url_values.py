@@ -4,7 +4,8 @@ Anybody can choose the name of a branch, such as `a.evil.com/`. In `https://${ci
 lead the test, and its credentials, to another host. So a fact in the host must be one label.
 
 Programs disagree about the end of a host. Browsers read `\` as `/`, ignore further slashes before the host, and remove
-tabs and line breaks (https://url.spec.whatwg.org/#concept-basic-url-parser). The check takes the longest possible host.
+tabs and line breaks (https://url.spec.whatwg.org/#concept-basic-url-parser). The check takes the longest possible host,
+so a backslash does not end it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _LABEL_RE = lazy_pattern(rf"[A-Za-z0-9-]{{1,{MAX_LABEL_CHARS}}}")
 _SCHEME = "[\\x00-\\x20]*{}(?:s[\\t\\n\\r]*)?:".format("".join(rf"{letter}[\t\n\r]*" for letter in "http"))
 _WEB_URL_RE = lazy_pattern(_SCHEME, re.IGNORECASE)
 # The scheme, all slashes after it, and the host.
-_HOST_RE = lazy_pattern(rf"{_SCHEME}[/\\\t\n\r]*[^/\\?#]*", re.IGNORECASE)
+_HOST_RE = lazy_pattern(rf"{_SCHEME}[/\\\t\n\r]*[^/?#]*", re.IGNORECASE)
 # The characters of a URL without the parts that programs read differently.
 _PLAIN_URL_RE = lazy_pattern(r"[!-\[\]-~]+")
 _WAIT_URL_FORM = "Use https, or http for localhost, such as https://pr-${ci.change}.example.com."

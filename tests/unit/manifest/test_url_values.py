@@ -52,6 +52,7 @@ def read_host_like_python(url: str) -> str | None:
 @example("https://pr", [UrlPart("@evil.com", "ci.branch"), UrlPart(".example.com")])
 @example("https://example.com", [UrlPart(":1@evil.com/", "ci.branch")])
 @example("https://example.com", [UrlPart("\\.evil.com", "ci.branch")])
+@example("https://", [UrlPart("1\\"), UrlPart("?", "ci.branch")])
 @example("https:", [UrlPart("//evil.com/", "ci.branch")])
 def test_fact_changes_only_its_label(beginning: str, parts: list[UrlPart]) -> None:
     """A host with another fact has the same labels, except for that of the fact."""
@@ -89,6 +90,7 @@ def test_url_is_recognized_like_browser(beginning: str, parts: list[UrlPart]) ->
         ("HTTPS://pr-${ci.branch}.example.com", "a@evil.com"),
         ("https:${ci.branch}.example.com", "a/b"),
         ("https:\\\\${ci.branch}.example.com", "a/b"),
+        ("https://example.com\\${ci.branch}", "a/b"),
         ("https:///${ci.branch}/x", "evil.com/a"),
         ("https://${ci.branch}@example.com", "a/b"),
         ("https://example.com:${ci.branch}", "1@evil.com"),
@@ -118,7 +120,7 @@ def test_fact_in_host_must_be_label(text: str, branch: str, place: str) -> None:
         ("https://pr-${ci.change}.example.com/${ci.branch}", "https://pr-7.example.com/feature/a"),
         ("https://example.com?b=${ci.branch}", "https://example.com?b=feature/a"),
         ("https://example.com#${ci.branch}", "https://example.com#feature/a"),
-        ("https:\\\\example.com\\${ci.branch}", "https:\\\\example.com\\feature/a"),
+        ("https:\\\\example.com/${ci.branch}", "https:\\\\example.com/feature/a"),
         ("${ci.deployment_url}/${ci.branch}", "https://d.example/feature/a"),
         ("${ci.build_url}", "https://ci.example/1"),
         ("https://example.com/?next=${ci.deployment_url}", "https://example.com/?next=https://d.example"),
