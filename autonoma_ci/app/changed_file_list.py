@@ -11,7 +11,8 @@ import posixpath
 import re
 from pathlib import Path
 
-from autonoma_ci.config.parsers import PathList
+from autonoma_ci.config.parsers import PathList, parse_path_array
+from autonoma_ci.errors import InputError
 from autonoma_ci.fs.files import escapes_via_symlink, read_whole_file
 from autonoma_ci.startup import NamedTuple, lazy_pattern
 
@@ -24,8 +25,9 @@ _UTF_8_START = b"\xef\xbb\xbf"
 _QUOTED_PATH_RE = lazy_pattern(r'"((?:[^"\\]|\\[abtnvfr"\\]|\\[0-3][0-7]{2})*)"', re.DOTALL)
 _ESCAPE_RE = lazy_pattern(rb"\\([0-3][0-7]{2}|.)", re.DOTALL)
 _ESCAPED_BYTES = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
-# Between the paths of lists that other tools write on one line.
-_SEPARATOR_RE = lazy_pattern(r"[\s,;]")
+# Several paths on one line, a form of another tool, a wildcard, a path of Windows, or a word such as `null`.
+_DOUBTFUL_RE = lazy_pattern(r"""[\s,;:|"'*?<>{}\\]|\A\[.*\]\Z|\A[^./]+\Z""")
+_FROM_THE_TOP = "List paths from the top of the repository."
 _ONE_PER_LINE = "Write one path per line, or a JSON array of strings."
 
 
@@ -70,9 +72,12 @@ def read_list(value: str | PathList, option: str, directory: str, root: Path) ->
         raise ListError(f"{option} lists no files", "To compare with the base, set it to auto.")
     if len(listed.paths) > MAX_PATHS:
         raise ListError(f"{option} lists more than {MAX_PATHS:,} files", "To run everything, set it to all.")
+    working_directory = Path(os.path.realpath(directory))
     paths, directories = set(), set()
     for number, text in enumerate(listed.paths, 1):
         path = _parse_path(text, f"{option}: line {number}", root, is_exact=listed.is_exact)
+        if working_directory != root and not _exists(root, path) and _exists(working_directory, path):
+            raise ListError(f"{option}: line {number} has a path from the working directory", _FROM_THE_TOP)
         paths.add(path)
         if text.endswith("/") or _is_directory(root / path):
             directories.add(path)
@@ -80,7 +85,7 @@ def read_list(value: str | PathList, option: str, directory: str, root: Path) ->
 
 
 def _read_file(path: str, option: str, directory: str) -> PathList:
-    """Return the paths in a file, one per line or separated by NUL.
+    """Return the paths in a file, one per line, separated by NUL, or in a JSON array.
 
     Raises:
         ListError: The file is unreadable.
@@ -94,6 +99,11 @@ def _read_file(path: str, option: str, directory: str) -> PathList:
     if data.startswith(_UTF_16_STARTS):
         raise ListError(f"the file of {option} is UTF-16", "Save it as UTF-8.")
     text = data.removeprefix(_UTF_8_START).decode("utf-8", "surrogateescape")
+    try:
+        if array := parse_path_array(text.strip()):
+            return array
+    except InputError as error:
+        raise ListError(f"the file of {option} has an invalid JSON array", _ONE_PER_LINE) from error
     is_exact = "\0" in text
     lines = text.split("\0") if is_exact else [line.removesuffix("\r") for line in text.split("\n")]
     return PathList(tuple(filter(None, lines)), is_exact)
@@ -110,7 +120,7 @@ def _parse_path(text: str, where: str, root: Path, *, is_exact: bool) -> str:
     if not is_exact:
         if text.startswith('"'):
             path = _unquote(text, where)
-        elif _SEPARATOR_RE.search(text) and not _exists(root, text):
+        elif _DOUBTFUL_RE.search(text) and not _exists(root, text):
             # Also a deleted file with a space in its name. Then everything runs.
             raise ListError(f"{where} has no existing file, or several paths", _ONE_PER_LINE)
     if os.name == "nt":

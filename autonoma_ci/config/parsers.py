@@ -164,19 +164,30 @@ def parse_changed_files(text: str) -> str | PathList:
         raise InputError(["missing path: '@'. Write @ and the path of a file that lists the changed files."])
     if text.startswith("@"):
         return text
-    # The name of a file can begin with a bracket too, such as [id].tsx.
-    if text.startswith("[") and text.endswith("]"):
-        import json
-
-        with suppress(ValueError, RecursionError):
-            members = json.loads(text)
-            if all(isinstance(member, str) for member in members):
-                return PathList(tuple(members), is_exact=True)
-            raise InputError(
-                ['invalid JSON array: a member is no string. Write each path as a string, ["PATH", "PATH"].']
-            )
+    if array := parse_path_array(text):
+        return array
     lines = (line.strip(ASCII_WHITESPACE) for line in _split_lines(text))
     return PathList(tuple(filter(None, lines)))
+
+
+def parse_path_array(text: str) -> PathList | None:
+    """Return the paths of a JSON array, or None for another text.
+
+    Raises:
+        InputError: The array has other values than strings.
+
+    """
+    # The name of a file can begin with a bracket too, such as [id].tsx.
+    if not (text.startswith("[") and text.endswith("]")):
+        return None
+    import json
+
+    with suppress(ValueError, RecursionError):
+        members = json.loads(text)
+        if all(isinstance(member, str) for member in members):
+            return PathList(tuple(members), is_exact=True)
+        raise InputError(['invalid JSON array: a member is no string. Write each path as a string, ["PATH", "PATH"].'])
+    return None
 
 
 def parse_environment_patterns(text: str) -> tuple[str, ...]:

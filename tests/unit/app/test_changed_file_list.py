@@ -76,6 +76,13 @@ def test_paths_of_option_are_read(text: str, paths: set[str], root: Path) -> Non
         ("src/a.py\tsrc/b.py", "several paths"),
         ("src/a.py,src/b.py", "several paths"),
         ("src/a.py;src/b.py", "several paths"),
+        ("src/a.py|src/b.py", "several paths"),
+        ("Makefile\n'src/a.py'", "line 2 has no existing file"),
+        ("Makefile\nsrc\\a.py", "line 2 has no existing file"),
+        ("Makefile\nsrc/*.py", "line 2 has no existing file"),
+        ("Makefile\nsrc/{a,b}.py", "line 2 has no existing file"),
+        ("Makefile\n[src/a.py]", "line 2 has no existing file"),
+        ("null", "line 1 has no existing file"),
         ("src/a.py\ngone file.py", "line 2 has no existing file"),
         ("../other/a.py", "no path of a file in the repository"),
         ("src/../../a.py", "no path of a file in the repository"),
@@ -109,6 +116,14 @@ def test_absolute_path_becomes_relative(root: Path, tmp_path: Path) -> None:
         read(str(root), root)
 
 
+def test_path_from_working_directory_is_doubt(root: Path) -> None:
+    """Without this check, the path would be that of a deleted file."""
+    with pytest.raises(ListError, match="line 1 has a path from the working directory"):
+        read_list(parse_changed_files("a.py"), "changed-files", str(root / "src"), root)
+    listed = read_list(parse_changed_files("src/a.py\ngone.py"), "changed-files", str(root / "src"), root)
+    assert listed.paths == {"src/a.py", "gone.py"}
+
+
 def test_directories_are_listed(root: Path) -> None:
     """Which files of a directory or submodule changed is unknown."""
     listed = read("src\nlibs/sub/\nMakefile", root)
@@ -131,8 +146,10 @@ def test_json_array_keeps_any_name(tmp_path_factory: pytest.TempPathFactory, pat
         (b"\xef\xbb\xbfsrc/a.py\r\n", {"src/a.py"}),
         (b"src/a.py\0gone with space.py\0line\nbreak\0", {"src/a.py", "gone with space.py", "line\nbreak"}),
         (b"my file.txt\n lead\n", {"my file.txt", " lead"}),
-        (b"gr\xc3\xb6\xc3\x9fe\nlone-\xff\n", {"größe", "lone-\udcff"}),
+        (b"gr\xc3\xb6\xc3\x9fe.txt\nlone-\xff.txt\n", {"größe.txt", "lone-\udcff.txt"}),
         (b'"gr\\303\\266\\303\\237e"\n', {"größe"}),
+        (b'["src/a.py"]\n', {"src/a.py"}),
+        (b'\xef\xbb\xbf[\r\n  "src/a.py",\r\n  "gone with space.py"\r\n]\r\n', {"src/a.py", "gone with space.py"}),
     ],
 )
 def test_paths_of_file_are_read(data: bytes, paths: set[str], root: Path) -> None:
@@ -145,6 +162,9 @@ def test_paths_of_file_are_read(data: bytes, paths: set[str], root: Path) -> Non
     [
         (b"", "lists no files"),
         (b"\n\r\n", "lists no files"),
+        (b"[]\n", "lists no files"),
+        (b"[1]\n", "invalid JSON array"),
+        (b'{"files":["src/a.py"]}\n', "line 1 has no existing file"),
         (b"src/a.py src/b.py\n", "several paths"),
         (b"src/a.py \n", "several paths"),
         ("src/a.py\n".encode("utf-16"), "UTF-16"),
@@ -175,14 +195,14 @@ def test_unreadable_file_is_doubt(root: Path, tmp_path: Path, monkeypatch: pytes
 def test_long_list_is_doubt(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The number of paths is limited."""
     monkeypatch.setattr(changed_file_list, "MAX_PATHS", 2)
-    assert read("a\nb", root).paths == {"a", "b"}
+    assert read("a.py\nb.py", root).paths == {"a.py", "b.py"}
     with pytest.raises(ListError, match="more than 2 files"):
-        read("a\nb\nc", root)
+        read("a.py\nb.py\nc.py", root)
 
 
 def test_long_name_is_accepted(root: Path) -> None:
     """A name that no file system allows can be in the history of git."""
-    assert read("x" * 5000, root).paths == {"x" * 5000}
+    assert read("x" * 5000 + ".py", root).paths == {"x" * 5000 + ".py"}
 
 
 @needs_git
