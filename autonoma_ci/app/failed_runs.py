@@ -9,7 +9,7 @@ from autonoma_ci.app.results_path import find_results_file
 from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.identity import RunKey, parse_run_key
-from autonoma_ci.models import RunState
+from autonoma_ci.models import ExitReason, RunState
 from autonoma_ci.planning.selection import FailedRuns
 
 if TYPE_CHECKING:
@@ -48,8 +48,11 @@ def load_failed_runs(settings: Settings, folder: str, context: BuildContext) -> 
         problem = f"{shown_path} has no runs. Use the results.json of a step that planned runs."
     if problem:
         raise InputError([f"{spelling}: {problem}"])
+    fails_on_flaky = settings.fails_on_flaky or saved.reason is ExitReason.FLAKY
     keys = {
-        passed: frozenset(_read_key(run) for run in saved.runs if _has_passed(run) is passed)
+        passed: frozenset(
+            _read_key(run) for run in saved.runs if _has_passed(run, fails_on_flaky=fails_on_flaky) is passed
+        )
         for passed in (True, False)
     }
     return FailedRuns(shown_path, keys[True], keys[False], saved.shard)
@@ -72,8 +75,10 @@ def _find_mismatch(saved: Results, settings: Settings, context: BuildContext) ->
     return None
 
 
-def _has_passed(run: ResultsRun) -> bool:
-    return run.state is RunState.PASSED
+def _has_passed(run: ResultsRun, *, fails_on_flaky: bool) -> bool:
+    # A flaky run in quarantine never fails a step.
+    is_failure = fails_on_flaky and run.previous_attempts and not run.quarantine
+    return run.state is RunState.PASSED and not is_failure
 
 
 def _read_key(run: ResultsRun) -> RunKey:

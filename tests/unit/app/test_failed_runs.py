@@ -17,8 +17,10 @@ from tests.support.reports import (
     RUNS_OF_ALL_KINDS,
     create_report,
     make_failed_run,
+    make_flaky_run,
     make_passed_run,
     make_planned_run,
+    make_quarantined_run,
 )
 
 if TYPE_CHECKING:
@@ -61,6 +63,20 @@ def test_every_run_without_pass_is_selected(tmp_path: Path) -> None:
     assert {key.id for key in failed_runs.passed} == {"b", "d"}
     assert {key.id for key in failed_runs.failed} == {"a", "c", "e", "f", "g", "h", "i"}
     assert (failed_runs.path, failed_runs.shard) == ("results.json", "")
+
+
+@pytest.mark.parametrize(
+    ("reason", "on_flaky", "failed"),
+    [("failed", "pass", set()), ("failed", "fail", {"a"}), ("flaky", "pass", {"a"})],
+)
+def test_flaky_run_that_failed_step_is_selected(reason: str, on_flaky: str, failed: set[str], tmp_path: Path) -> None:
+    """With `on-flaky: fail`, a pass after a failure fails the step, but not in quarantine."""
+    flaky, quarantine = make_flaky_run("q"), make_quarantined_run("q").request.quarantine
+    quarantined = flaky._replace(request=flaky.request._replace(quarantine=quarantine))
+    write_results(tmp_path, [make_flaky_run("a"), quarantined, make_passed_run("c")], reason=reason)
+    failed_runs = load(tmp_path, on_flaky=on_flaky)
+    assert {key.id for key in failed_runs.failed} == failed
+    assert {key.id for key in failed_runs.passed} == {"a", "q", "c"} - failed
 
 
 def test_key_of_run_is_complete(tmp_path: Path) -> None:
