@@ -160,8 +160,7 @@ def build_plan(settings: Settings, manifest: Manifest | None, context: PlanConte
     failed_runs = context.failed_runs
     errors = _find_selection_errors(settings, manifest, candidates, ignores_groups=bool(failed_runs))
     shard = settings.resolve_shard(context.ci_shard)
-    if settings.shard == "auto" and not shard:
-        errors.append(f"{settings.spelling_of('shard')}: {_NO_CI_SHARD_MESSAGE} {_GITHUB_SHARD_HINT}")
+    errors += _find_shard_errors(settings, shard, failed_runs)
     if errors:
         raise InputError(errors)
 
@@ -252,6 +251,17 @@ def _find_selection_errors(
     from autonoma_ci.planning.selection_errors import find_selection_errors
 
     return find_selection_errors(settings, manifest, candidates, ignores_groups=ignores_groups)
+
+
+def _find_shard_errors(settings: Settings, shard: Shard | None, failed_runs: FailedRuns | None) -> list[str]:
+    if not shard:
+        unknown = f"{settings.spelling_of('shard')}: {_NO_CI_SHARD_MESSAGE} {_GITHUB_SHARD_HINT}"
+        return [unknown] if settings.shard == "auto" else []
+    if not failed_runs or shard.total == 1 or failed_runs.shard in {"", "1/1", str(shard)}:
+        return []
+    # The failed runs of this shard are in another file, and those in this file are runs of another job.
+    problem = f"{failed_runs.path} is of shard {failed_runs.shard}, and this step of {shard}"
+    return [f"{settings.spelling_of('failed-from')}: {problem}. Use the results.json of this shard or of all shards."]
 
 
 def _explain_empty_plan(

@@ -555,6 +555,17 @@ def test_failed_runs_of_same_shard_all_run() -> None:
     assert [request.key for request in whole.requests] == [GAMMA_2]
 
 
+def test_failed_runs_of_other_shard_are_refused() -> None:
+    """The runs of this shard are not in the file, so they would not run again."""
+    context = fail_runs(ALPHA, GAMMA_2, shard="1/2")
+    with pytest.raises(InputError) as caught:
+        plan.build_plan(Settings(shard=Shard(2, 2)), TEAM, context)
+    problem = "failed-from: r.json is of shard 1/2, and this step of 2/2."
+    assert str(caught.value) == f"{problem} Use the results.json of this shard or of all shards."
+    # A job that is not parallel runs all of them.
+    assert len(plan.build_plan(Settings(shard=Shard(1, 1)), TEAM, context).requests) == 2
+
+
 @pytest.mark.parametrize(("max_runs", "budget"), [(2, 0), (5, 3)])
 def test_max_runs_leaves_budget_for_retries(max_runs: int, budget: int) -> None:
     """The limit minus the plan is left for retries."""
