@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from autonoma_ci.models import BuildContext, ChangeBase
 
+_CHECK_OUT_COMMIT = "Check out the commit of the build."
+
 
 class BuildChanges(NamedTuple):
     """What a build changed."""
@@ -107,25 +109,14 @@ class Clone:
         """
         with report_damage():
             commit = self._read_commit_under_test(context)
-            if base.is_exact:
-                return [self._require_commit(base.sha.encode())]
             target = self._find_target(base, context, commit)
             bases = find_merge_bases(self._head, target, self._reader.read_commit, self._refs.read_shallow_commits())
             if bases == [self._head]:
                 # A comparison would find nothing, although this commit may never have been tested.
                 raise NoBaseError("the commit is a part of its target branch")
+            if base.is_exact and bases != [target]:
+                raise CloneError("the commit of the build does not contain its base", _CHECK_OUT_COMMIT)
             return bases
-
-    def _require_commit(self, name: bytes) -> bytes:
-        """Return the hash of a commit.
-
-        Raises:
-            CloneError: The clone lacks the commit.
-
-        """
-        if not self._reader.has(name):
-            raise CloneError("the clone lacks the base", needed_depth=COMPLETE_HISTORY)
-        return name
 
     def _compare(self, base: bytes) -> TreeComparison:
         """Return the files that differ between a commit and the one under test.
@@ -166,9 +157,7 @@ class Clone:
         commit = self._reader.read_commit(self._head)
         # Systems check out the head of a change or its merge with the target branch.
         if context.sha and context.sha.encode() not in (self._head, *commit.parents[:2]):
-            raise CloneError(
-                "another commit than that of the build is checked out", "Check out the commit of the build."
-            )
+            raise CloneError("another commit than that of the build is checked out", _CHECK_OUT_COMMIT)
         return commit
 
     def _find_target(self, base: ChangeBase, context: BuildContext, commit: Commit) -> bytes:
@@ -179,6 +168,10 @@ class Clone:
             NoBaseError: The build is of the default branch.
 
         """
+        if base.is_exact:
+            if not self._reader.has(base.sha.encode()):
+                raise CloneError("the clone lacks the base", needed_depth=COMPLETE_HISTORY)
+            return base.sha.encode()
         if parent := self._find_target_parent(context, commit):
             if not self._reader.has(parent):
                 raise CloneError("the clone lacks the parents of the merge commit", needed_depth=MERGE_WITH_PARENTS)

@@ -83,12 +83,16 @@ def test_missing_commit_of_target_is_replaced_by_branch(repository: GitRepositor
 
 
 def test_exact_base_is_compared_itself(repository: GitRepository) -> None:
-    """The base of a merge group need not be in the history of its commit."""
-    base = ChangeBase(branch="main", sha=repository.git("rev-parse", "main"), is_exact=True)
-    assert read_paths(repository, base) == {"own", "other"}
+    """The base of a merge group is in the history of its commit."""
+    base = ChangeBase(branch="main", sha=repository.git("merge-base", "main", "feature"), is_exact=True)
+    assert read_paths(repository, base) == {"own"}
     with pytest.raises(CloneError, match="lacks the base") as caught:
         find_changes(repository, base._replace(sha="1" * 40))
     assert caught.value.needed_depth == 0
+    with pytest.raises(CloneError, match="does not contain its base"):
+        find_changes(repository, base._replace(sha=repository.git("rev-parse", "main")))
+    with pytest.raises(NoBaseError, match="a part of its target branch"):
+        find_changes(repository, base._replace(sha=repository.git("rev-parse", "HEAD")))
 
 
 def test_other_checkout_is_doubt(repository: GitRepository) -> None:
