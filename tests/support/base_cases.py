@@ -87,7 +87,7 @@ _ACTIONS_ROWS: tuple[tuple[Mapping[str, str], object, ChangeBase | Reason], ...]
     (PULL_REQUEST, PULL_EVENT, MAIN_AND_SHA),
     (PULL_REQUEST, {}, MAIN),
     ({**PULL_REQUEST, "GITHUB_BASE_REF": ""}, PULL_EVENT, MAIN_AND_SHA),
-    ({**PULL_REQUEST, "GITHUB_BASE_REF": "release/1.0"}, PULL_EVENT, ChangeBase(branch="release/1.0")),
+    ({**PULL_REQUEST, "GITHUB_BASE_REF": "release/1.0"}, PULL_EVENT, UNKNOWN_PULL_TARGET),
     ({**PULL_REQUEST, "GITHUB_BASE_REF": ""}, {}, UNKNOWN_PULL_TARGET),
     ({**PULL_REQUEST, "GITHUB_BASE_REF": HOSTILE}, {}, UNKNOWN_PULL_TARGET),
     (PULL_REQUEST, {"pull_request": {"base": {"ref": "main", "sha": "x" * 40}}}, MAIN),

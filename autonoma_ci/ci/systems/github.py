@@ -321,8 +321,10 @@ def _read_pull_request_base(event: GitHubEvent, get: Callable[[str], str]) -> Ba
         return BaseFacts(NoBaseReason.CLOSED_CHANGE)
     event_branch = first_branch(event.text("pull_request", "base", "ref"))
     branch = first_branch(get("GITHUB_BASE_REF"), event_branch)
+    if event_branch and branch != event_branch:
+        return BaseFacts(is_change=True)
     # The tip of the target branch at the time of the event, or an older commit of it.
-    sha = first_commit(event.text("pull_request", "base", "sha")) if branch == event_branch else ""
+    sha = first_commit(event.text("pull_request", "base", "sha")) if event_branch else ""
     return BaseFacts(is_change=True, target_branch=branch, target_sha=sha)
 
 
