@@ -83,6 +83,10 @@ def find_changed_files(
         changed = ChangedFiles(ChangeSummary("list", "", len(listed.paths)), listed.paths, listed.directories)
     _log.debug("Changed files: %s", changed.summary)
     paths = _list_manifest_paths(Path(os.path.realpath(directory), manifest_path)) if manifest_path else []
+    if changed.paths is not None and not all(path.is_relative_to(root) for path in paths):
+        return run_everything(
+            "changes of a manifest outside of the repository are unknown. Move it into the repository."
+        )
     relative_paths = frozenset(path.relative_to(root).as_posix() for path in paths if path.is_relative_to(root))
     return changed._replace(manifest_paths=relative_paths)
 

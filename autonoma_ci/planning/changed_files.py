@@ -69,6 +69,7 @@ class ChangeSelector:
         self.selects_everything = (
             changed.paths is None
             or not changed.paths.isdisjoint(changed.manifest_paths)
+            or self._has_manifest_in_submodule(changed.manifest_paths)
             or self._matches_any_file(tuple(always))
         )
 
@@ -80,6 +81,9 @@ class ChangeSelector:
         if key not in self._selected:
             self._selected[key] = self._matches_any_file(key)
         return self._selected[key]
+
+    def _has_manifest_in_submodule(self, paths: Iterable[str]) -> bool:
+        return any(path.startswith(f"{submodule}/") for path in paths for submodule in self._submodules)
 
     def _matches_any_file(self, patterns: tuple[str, ...]) -> bool:
         matched = 0

@@ -16,6 +16,7 @@ from autonoma_ci.config.parsers import PathList
 from autonoma_ci.config.settings import Settings
 from autonoma_ci.manifest.schema import Manifest
 from autonoma_ci.models import BuildContext, ChangeBase, ChangeSummary
+from autonoma_ci.planning.changed_files import run_everything
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.git_repository import GitRepository, needs_git
 
@@ -184,8 +185,15 @@ def test_manifest_has_path_from_top(repository: GitRepository) -> None:
     assert find(repository.folder, manifest_path=str(repository.folder / "autonoma.yml")).manifest_paths == {
         "autonoma.yml"
     }
-    assert find(repository.folder, manifest_path="/elsewhere/autonoma.yml").manifest_paths == frozenset()
     assert find(repository.folder, manifest_path=None).manifest_paths == frozenset()
+
+
+def test_manifest_outside_of_repository_runs_everything(repository: GitRepository) -> None:
+    """A change of this manifest is in no comparison."""
+    changed = find(repository.folder, manifest_path="../autonoma.yml")
+    assert changed == run_everything(
+        "changes of a manifest outside of the repository are unknown. Move it into the repository."
+    )
 
 
 def test_links_to_manifest_are_its_paths(repository: GitRepository) -> None:

@@ -136,6 +136,8 @@ def test_no_files_select_nothing() -> None:
         (changed("ci/autonoma.yml", manifest=("ci/autonoma.yml",)), [], True),
         (changed("ci/link.yml", manifest=("ci/autonoma.yml", "ci/link.yml")), [], True),
         (changed("other/autonoma.yml", manifest=("ci/autonoma.yml",)), [], False),
+        (changed(submodules=("ci",), manifest=("ci/autonoma.yml",)), [], True),
+        (changed(submodules=("c",), manifest=("ci/autonoma.yml",)), [], False),
     ],
 )
 def test_shared_files_select_everything(files: ChangedFiles, always: list[str], is_everything: bool) -> None:
