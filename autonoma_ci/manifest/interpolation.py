@@ -106,6 +106,8 @@ class InterpolatedDocument(NamedTuple):
     fact_values: frozenset[str] = frozenset()
     # The environment variables without an inserted value, such as unset ones.
     unresolved_names: frozenset[str] = frozenset()
+    # The inserted build facts, as fields of `BuildContext` and their values.
+    build_facts: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
         return f"InterpolatedDocument({len(self.texts)} texts)"
@@ -275,6 +277,8 @@ class _Substitution:
         self._fact_values: set[str] = set()
         self._other_values: set[str] = set()
         self._unresolved_names: set[str] = set()
+        # The fields of `BuildContext` whose values are inserted.
+        self._build_fields: set[str] = set()
         # Cached, because many aliases can share one text.
         self._substituted: dict[tuple[str, _TextUse], tuple[str, str]] = {}
         self._part_count = self._char_count = 0
@@ -290,6 +294,7 @@ class _Substitution:
             frozenset(self._environment_texts),
             fact_values,
             frozenset(self._unresolved_names),
+            tuple((name, str(getattr(self._interpolator.context, name))) for name in sorted(self._build_fields)),
         )
 
     def walk(self, tree: YamlValue, path: KeyPath, use: _TextUse) -> YamlValue:
@@ -440,6 +445,10 @@ class _Substitution:
             self._unresolved_names.add(reference.name)
         elif label and value and use is not _TextUse.SHOWN:
             self._environment_texts.add(value)
+        elif not label and value:
+            # The slug comes from the branch.
+            name = reference.name.removeprefix("ci.")
+            self._build_fields.add("branch" if name == "branch_slug" else CI_FIELDS[name])
         if reason is not None:
             self._document.add_error(path, reason)
             return _PLACEHOLDER_ID, _PLACEHOLDER_ID

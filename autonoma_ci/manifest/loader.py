@@ -86,7 +86,9 @@ def load_manifest(path: str, directory: str, interpolation: Interpolator, today:
             _set_group_values(manifest, interpolated.groups)
             _set_stated_values(manifest, interpolated.texts)
             manifest.select_environment(find_selected_environment(document.tree, interpolation.environment))
-            manifest.set_value_sources(interpolated.environment_texts, interpolated.fact_values)
+            manifest.set_value_sources(
+                interpolated.environment_texts, interpolated.fact_values, interpolated.build_facts
+            )
             manifest.set_location(file, document.find_position(("tests",))[0] if has_tests else 1)
             _check_group_names(document, manifest)
             _check_unused_groups(document, manifest)

@@ -330,6 +330,7 @@ class Manifest(_StrictModel):
     )
     _environment_texts: frozenset[str] = PrivateAttr(frozenset())
     _fact_values: frozenset[str] = PrivateAttr(frozenset())
+    _build_facts: tuple[tuple[str, str], ...] = PrivateAttr(())
     _file: str = PrivateAttr("")  # the path as messages show it
     _line: int = PrivateAttr(0)  # the line of `tests:`, or 0 if there is none
     # The groups of entries with `${NAME}` in one, by the `id()` of the entry, which lives as long as the manifest. The
@@ -360,6 +361,11 @@ class Manifest(_StrictModel):
         They are not secret.
         """
         return self._fact_values
+
+    @property
+    def build_facts(self) -> tuple[tuple[str, str], ...]:
+        """The build facts in the manifest, as fields of `BuildContext` and values."""
+        return self._build_facts
 
     @property
     def file(self) -> str:
@@ -424,9 +430,15 @@ class Manifest(_StrictModel):
         """Set the file and the line of the entries."""
         self._file, self._line = file, line
 
-    def set_value_sources(self, environment_texts: frozenset[str], fact_values: frozenset[str]) -> None:
+    def set_value_sources(
+        self,
+        environment_texts: frozenset[str],
+        fact_values: frozenset[str],
+        build_facts: tuple[tuple[str, str], ...] = (),
+    ) -> None:
         """Set the environment values and build facts in the manifest."""
         self._environment_texts, self._fact_values = environment_texts, fact_values
+        self._build_facts = build_facts
 
 
 def manifest_json_schema() -> dict[str, Any]:

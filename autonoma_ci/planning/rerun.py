@@ -1,14 +1,16 @@
 """Build the command that runs one entry of the plan again.
 
-The command has ids and the pipeline's own options. It has no names of runs, no variables and no credentials.
+The command has ids, the pipeline's own options, and the build facts that the manifest uses. It has no names of runs, no
+variables and no credentials.
 """
 
 from __future__ import annotations
 
 import shlex
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from autonoma_ci.config.options import DEFAULT_API_URL
+from autonoma_ci.config.options import BUILD_FACT_OPTIONS, DEFAULT_API_URL
 from autonoma_ci.planning.selection import find_groups_off_by_default
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ class RerunCommands:
         settings: The options of the pipeline.
         manifest: The manifest, or None without one.
         manifest_path: The path of the manifest as the user wrote it. If it is empty, entries of the manifest have no
-            command.
+            command. Neither have they if the manifest uses a build fact that no option can set.
 
     """
 
@@ -38,12 +40,21 @@ class RerunCommands:
         self._has_manifest = bool(manifest)
         environment = manifest.selected_environment if manifest else None
         self._prefix = ["autonoma-ci", "run", *(_flag("--manifest", manifest_path) if manifest_path else ())]
-        self._suffix = [*(_flag("--environment", environment[0]) if environment else ()), *_list_options(settings)]
+        facts = manifest.build_facts if manifest else ()
+        self._suffix = [
+            *(_flag("--environment", environment[0]) if environment else ()),
+            *chain.from_iterable(
+                _flag(f"--{BUILD_FACT_OPTIONS[name]}", value) for name, value in facts if name in BUILD_FACT_OPTIONS
+            ),
+            *_list_options(settings),
+        ]
         # The texts of these options can contain anything.
         self._contains_credential = settings.redactors.of_long.contains_secret
-        can_name_manifest = not manifest or bool(manifest_path)
+        # Without such a fact, the command would fail at a terminal, or use a default.
+        can_state_facts = all(name in BUILD_FACT_OPTIONS for name, _ in facts)
+        can_load_manifest = not manifest or (bool(manifest_path) and can_state_facts)
         texts = "\n".join((*self._prefix, *self._suffix))
-        self._is_available = can_name_manifest and not self._contains_credential(texts)
+        self._is_available = can_load_manifest and not self._contains_credential(texts)
         # Quoted once, because a plan can have thousands of entries.
         self._quoted_prefix, self._quoted_suffix = shlex.join(self._prefix), shlex.join(self._suffix)
 

@@ -39,6 +39,7 @@ def test_default_environment_is_selected() -> None:
     )
     assert manifest.environment_texts == {"h.example"}
     assert manifest.fact_values == {"feature/Cart"}
+    assert manifest.build_facts == (("branch", "feature/Cart"),)
 
 
 def test_option_selects_environment() -> None:
@@ -49,6 +50,15 @@ def test_option_selects_environment() -> None:
     assert (name, environment.wait_for_url) == ("preview", "https://pr-7.example.com/health")
     assert environment.variables == {"URL": "https://pr-7.example.com", "TENANT": "acme"}
     assert manifest.environment_texts == {"acme"}
+
+
+def test_inserted_facts_are_listed_by_field() -> None:
+    """The slug comes from the branch, and a default counts only where it is inserted."""
+    text = (
+        "tests: [{id: a, variables: {A: '${ci.branch_slug}', B: '${ci.sha:-${ci.change}}', C: '${NO:-${ci.change}}'}}]"
+    )
+    context = CONTEXT._replace(sha="")
+    assert read_manifest(text, {}, context).build_facts == (("branch", "feature/Cart"), ("change_number", "7"))
 
 
 def test_environment_without_settings_is_valid() -> None:

@@ -26,13 +26,19 @@ NIGHTLY = {"nightly": {"default": "false"}}
 
 
 def build_commands(
-    manifest: dict[str, Any] | None = None, path: str = "autonoma.yml", environment: str = "", **options: Any
+    manifest: dict[str, Any] | None = None,
+    path: str = "autonoma.yml",
+    environment: str = "",
+    facts: tuple[tuple[str, str], ...] = (),
+    **options: Any,
 ) -> list[str]:
     """Return the command of each entry."""
     settings = Settings(**options)
     parsed = Manifest.model_validate(manifest) if manifest else None
     if parsed and environment:
         parsed.select_environment(environment)
+    if parsed:
+        parsed.set_value_sources(frozenset(), frozenset(), facts)
     commands = RerunCommands(settings, parsed, path if parsed else "")
     return [commands.build(candidate) for candidate in collect_candidates(settings, parsed)]
 
@@ -127,6 +133,19 @@ def test_command_without_wait_has_no_options_of_wait() -> None:
     assert command == "autonoma-ci run --manifest autonoma.yml --only t --run-on-latest"
     (command,) = build_commands({"tests": ["t"]}, wait=True, api_url="https://autonoma.app/api")
     assert command == "autonoma-ci run --manifest autonoma.yml --only t --wait"
+
+
+def test_command_states_facts_of_the_manifest() -> None:
+    """A terminal knows no branch and no change."""
+    facts = (("branch", "feature/it's"), ("change_number", "12"), ("sha", "a" * 40))
+    assert build_commands({"tests": ["t"]}, facts=facts) == [
+        f"""autonoma-ci run --manifest autonoma.yml --only t --branch 'feature/it'"'"'s' --change 12 --sha {"a" * 40}"""
+    ]
+
+
+def test_fact_without_option_leaves_no_command() -> None:
+    """The command would fail at a terminal."""
+    assert build_commands({"tests": ["t"]}, facts=(("repository", "acme/shop"),)) == [""]
 
 
 def test_credential_leaves_no_command() -> None:
