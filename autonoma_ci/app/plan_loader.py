@@ -134,8 +134,12 @@ def _without_credentials(planned: plan.Plan, settings: Settings) -> plan.Plan:
     # All in one text, because there can be thousands.
     if redact.contains_secret("|".join(text for texts_of_run in texts for text in texts_of_run)):
         raise InputError([f"An id or the name of a variable {CREDENTIAL_IN_FIELD}"])
+    change = planned.facts.change
+    if change and change.full_run_reason:
+        change = change._replace(full_run_reason=redact(change.full_run_reason))
     facts = planned.facts._replace(
-        plan_notes=tuple(map(redact, planned.notes)),
+        plan_notes=tuple(map(redact, planned.facts.plan_notes)),
+        change=change,
         quarantined_by_change=tuple(map(redact, planned.facts.quarantined_by_change)),
     )
     shown = "|".join(

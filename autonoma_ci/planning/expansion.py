@@ -60,7 +60,7 @@ class RequestBuilder:
             environment=self._environment,
             owner=entry.owner if entry else "",
             retries=self._count_retries(entry),
-            run_timeout_seconds=entry.run_timeout if entry and entry.run_timeout else self._default_timeout,
+            run_timeout_seconds=self._find_timeout(entry),
             quarantine=find_active_quarantine(entry, self._settings, self._today),
             rerun_command=self._commands.build(candidate),
         )
@@ -81,6 +81,11 @@ class RequestBuilder:
         if own is not None:
             return own
         return settings.retries if is_set else self._default_retries or 0
+
+    def _find_timeout(self, entry: Test | Folder | Tag | None) -> float | None:
+        if not self._settings.wait:
+            return None
+        return entry.run_timeout if entry and entry.run_timeout else self._default_timeout
 
     def _expand_matrix(self, common: RunRequest, test: Test) -> Iterator[RunRequest]:
         settings = self._settings

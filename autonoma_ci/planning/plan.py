@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.config.settings import Settings
 from autonoma_ci.errors import InputError
+from autonoma_ci.escaping import format_duration
 from autonoma_ci.identity import short_digest
 from autonoma_ci.models import NO_PLAN_FACTS, PlanFacts, RunRequest, RunResult, TargetKind
 from autonoma_ci.planning.expansion import RequestBuilder
@@ -28,7 +29,7 @@ from autonoma_ci.planning.selection import (
 )
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.reports.log import format_run
-from autonoma_ci.reports.summary import pluralize
+from autonoma_ci.reports.summary import describe_full_run, pluralize
 from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
@@ -69,8 +70,9 @@ class Plan(NamedTuple):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Notes about the selection of runs, for the user."""
-        return self.facts.plan_notes
+        """Notes about the selection of runs, for the log."""
+        full_run = describe_full_run(self.facts.change) if self.facts.change else ""
+        return (*self.facts.plan_notes, *filter(None, [full_run]))
 
     def format_lines(self) -> list[str]:
         """Return one line for each run, without values of variables.
@@ -104,18 +106,25 @@ class Plan(NamedTuple):
 def describe_request(request: RunRequest) -> str:
     """Return the log line of one planned run, without values of variables."""
     details = []
-    if request.variables:
-        details.append(f"variables {', '.join(request.variables)}")
+    if request.environment:
+        details.append(f"environment {request.environment}")
     if request.application_version_id:
         details.append(f"application version {request.application_version_id}")
     if request.run_on_latest:
         details.append("on the latest versions")
     if request.application_versions:
         details.append(pluralize(len(request.application_versions), "application version"))
-    if request.environment:
-        details.append(f"environment {request.environment}")
+    if request.owner:
+        details.append(f"owner {request.owner}")
     if request.quarantine:
         details.append(f"in quarantine until {request.quarantine.until}")
+    if request.retries:
+        details.append(f"up to {request.retries} {'retry' if request.retries == 1 else 'retries'}")
+    if request.run_timeout_seconds is not None:
+        details.append(f"run_timeout {format_duration(request.run_timeout_seconds)}")
+    # Last, because this list has the same separator.
+    if request.variables:
+        details.append(f"variables {', '.join(request.variables)}")
     return format_run(RunResult(request), ", ".join(details))
 
 
@@ -193,7 +202,6 @@ def build_plan(settings: Settings, manifest: Manifest | None, context: PlanConte
     notes = [
         *filter(None, [selection.note]),
         *([_NOTHING_CHANGED_NOTE] if is_unchanged and not requests else []),
-        *_full_run_notes(changes),
         *duplicate_notes,
         *_ineffective_option_notes(settings, requests),
         *find_ending_quarantines(selection.candidates, settings, context.today),
@@ -279,11 +287,6 @@ def _find_changes(selection: Selection, settings: Settings, context: PlanContext
     if all(candidate.change_patterns is None for candidate in select_only(selection, settings.only).candidates):
         return None
     return context.find_changes()
-
-
-def _full_run_notes(changes: ChangeFilter | None) -> list[str]:
-    reason = changes.summary.full_run_reason if changes else None
-    return [] if reason is None else [f"Entries with `when` run for any change: {reason}"]
 
 
 def _explain_exceeded_limit(settings: Settings, limit: int, count: int) -> str:

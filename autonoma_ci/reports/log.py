@@ -207,10 +207,12 @@ def format_summary_lines(report: Report, report_path: str = "") -> Iterator[str]
     yield from _format_quarantine(report)
     if hint := rerun_hint(report):
         yield hint
-    if not report.input_errors:
+    # The log has the reason of a skipped step already, as an annotation.
+    if not (report.input_errors or report.skip_reason):
         if report_path and report.results:
             yield f"Report: {report_path}"
-        headline = format_headline(report)
+        # Also the notes about the plan.
+        headline = format_headline(report._replace(plan_notes=()))
         yield headline if headline.startswith("Cancelled") or not is_cancelled else f"Cancelled. {headline}"
     if not has_resumable_runs(report):
         return

@@ -276,7 +276,7 @@ class ResultsChange(ResultsModel):
     source: ChangeSource = Field(description="clone, api, list, or empty if no files were compared.")
     base: Text = Field(description="The commit that the build was compared with, or empty.")
     file_count: int | None = Field(ge=0, description="Number of changed files, null if unknown.")
-    full_run_reason: Text | None = Field(description="Why all entries were selected, or null.")
+    full_run_reason: Text | None = Field(description="Why `when` left out no entry, or null.")
 
     def to_change_summary(self, redact: Callable[[str], str]) -> ChangeSummary:
         """Return the summary with redacted texts."""

@@ -167,8 +167,8 @@ def describe_changed_files(change: ChangeSummary, base: str) -> str:
 
 
 def describe_full_run(change: ChangeSummary) -> str:
-    """Return why all entries were selected, or an empty text."""
-    return f"All entries were selected: {change.full_run_reason.rstrip('.')}." if change.full_run_reason else ""
+    """Return why `when` left out no entry, or an empty text."""
+    return f"`when` left nothing out: {change.full_run_reason.rstrip('.')}." if change.full_run_reason else ""
 
 
 def describe_new_quarantine(report: Report) -> str:
@@ -199,6 +199,11 @@ def was_started(run: RunResult) -> bool:
         return False
     is_certain = run.state in ENDED_STATES | {RunState.STARTED, RunState.TIMED_OUT}
     return is_certain or (run.state is RunState.UNKNOWN and has_run_id_or_url(run))
+
+
+def was_any_run_sent(report: Report) -> bool:
+    """Return whether the job step did more than plan its runs."""
+    return any(run.state is not RunState.PLANNED for run in report.results)
 
 
 def count_states(results: Sequence[RunResult]) -> dict[str, int]:
@@ -266,7 +271,7 @@ def format_headline(report: Report) -> str:
     if not report.results:
         return " ".join(["Nothing was selected, so nothing was started.", *report.plan_notes])
     is_skipped = bool(report.verdict and report.verdict.conclusion is Conclusion.SKIPPED)
-    if is_skipped and all(run.state is RunState.PLANNED for run in report.results):
+    if is_skipped and not was_any_run_sent(report):
         return f"Dry run: {pluralize(len(report.results), 'run')} planned, nothing was sent."
     parts = _format_results(report.results) if report.waits_for_results else _format_starts(report.results)
     return ("Nothing that counts was run: " if is_skipped else "") + ", ".join(parts) + "."

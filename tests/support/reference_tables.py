@@ -82,7 +82,7 @@ RESULTS_MEANINGS = {
     "source": "The option `source`.",
     "changed_files": "How the changed files were found. `null` if no entry depends on them.",
     "changed_files.file_count": "Number of changed files. `null` if unknown.",
-    "changed_files.full_run_reason": "Why all entries were selected, or `null`.",
+    "changed_files.full_run_reason": "Why `when` left out no entry, or `null`.",
     "runs[].quarantine": "Set if a failure of the run does not count.",
     "ci": "The build, with an empty string for each unknown fact.",
     "ci.name": "Name of the CI system.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,23 @@ def list_started(sandbox: Sandbox, since: int = 0) -> list[str]:
     return sorted(entry.path.split("/")[3] for entry in sandbox.received[since:] if entry.path.endswith("/run"))
 
 
+def test_command_of_failure_runs_at_a_terminal(tmp_path: Path, sandbox: Sandbox) -> None:
+    """The command states the build facts that the manifest uses."""
+    manifest = (
+        "environments: {preview: {default: true, variables: {URL: 'https://${ci.branch_slug}.example.com'}}}\n"
+        "tests: [{id: sandbox-fails, variables: {CHANGE: '${ci.change}'}}]"
+    )
+    (tmp_path / "autonoma.yml").write_text(manifest, "utf-8")
+    environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url}
+    facts = {"GITLAB_CI": "true", "CI_COMMIT_REF_NAME": "feature/it's", "CI_MERGE_REQUEST_IID": "7"}
+    result = invoke(tmp_path, "run", environ=environ | facts | {"AUTONOMA_WAIT": "true"})
+    assert result.code == 1, result.output
+    command = result.out.partition("Run again: autonoma-ci ")[2].splitlines()[0]
+    again = invoke(tmp_path, *shlex.split(command), environ=environ)
+    assert again.code == 1, again.output
+    assert list_started(sandbox) == ["sandbox-fails", "sandbox-fails"]
+
+
 def read_results(folder: Path, name: str = "results") -> Any:
     return json.loads((folder / name / "results.json").read_text("utf-8"))
 
@@ -86,7 +104,8 @@ def test_dry_run_has_note_and_ceiling(tmp_path: Path, sandbox: Sandbox) -> None:
     result = run(tmp_path, sandbox, *argv)
     assert sandbox.received == []
     lines = result.out.splitlines()
-    assert "PLANNED  Search [LOCALE=en]  — test search: variables LOCALE, URL, environment production" in lines
+    details = "environment production, up to 2 retries, variables LOCALE, URL"
+    assert f"PLANNED  Search [LOCALE=en]  — test search: {details}" in lines
     assert "At most 6 runs: 2 in the plan, with up to 2 retries each." in lines
     assert "www.example.com" not in result.output
 
@@ -174,16 +193,16 @@ def run_services(folder: Path, sandbox: Sandbox, changed_files: str, *argv: str,
     [
         ("services/checkout/a.ts", ["checkout"], "2 of 3 entries left out: 2 unchanged."),
         ("services/search/a.md\nREADME.md", ["search"], "2 of 3 entries left out: 2 unchanged."),
-        ("all", ALL_SERVICES, "Entries with `when` run for any change: --changed-files is all."),
+        ("all", ALL_SERVICES, "`when` left nothing out: --changed-files is all."),
         (
             "package-lock.json",
             ALL_SERVICES,
-            "Entries with `when` run for any change: the manifest or a file of `always` has changed.",
+            "`when` left nothing out: the manifest or a file of `always` has changed.",
         ),
         (
             "services.yml",
             ALL_SERVICES,
-            "Entries with `when` run for any change: the manifest or a file of `always` has changed.",
+            "`when` left nothing out: the manifest or a file of `always` has changed.",
         ),
     ],
 )
@@ -220,7 +239,7 @@ def test_doubt_runs_everything(tmp_path: Path, sandbox: Sandbox) -> None:
     result = run_services(tmp_path, sandbox, "auto")
     assert result.code == 0, result.output
     assert list_started(sandbox) == ALL_SERVICES
-    assert "Notice: Entries with `when` run for any change: " in result.out
+    assert "Notice: `when` left nothing out: " in result.out
 
 
 def test_failed_runs_need_no_changed_files(tmp_path: Path, sandbox: Sandbox) -> None:

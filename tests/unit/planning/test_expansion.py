@@ -99,9 +99,11 @@ def test_run_timeout_of_entry_wins() -> None:
         "tests": ["a", {"id": "b", "run_timeout": "90s"}],
         "folders": ["f"],
     }
-    runs = build(manifest, test_ids=(NamedId("x"),))
+    runs = build(manifest, test_ids=(NamedId("x"),), wait=True)
     assert [run.run_timeout_seconds for run in runs] == [1200.0, 1200.0, 90.0, 1200.0]
-    assert build({"tests": ["a"]})[0].run_timeout_seconds is None
+    assert build({"tests": ["a"]}, wait=True)[0].run_timeout_seconds is None
+    # Without waiting, it has no effect, and a dry run must not show it.
+    assert build(manifest)[0].run_timeout_seconds is None
 
 
 def test_run_has_facts_of_entry() -> None:

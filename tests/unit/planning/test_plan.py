@@ -18,7 +18,7 @@ from autonoma_ci.identity import RunKey
 from autonoma_ci.manifest.interpolation import Interpolator
 from autonoma_ci.manifest.loader import load_manifest
 from autonoma_ci.manifest.schema import Manifest
-from autonoma_ci.models import AppVersion, BuildContext, ChangeSummary, RunRequest, TargetKind
+from autonoma_ci.models import AppVersion, BuildContext, ChangeSummary, Quarantine, RunRequest, TargetKind
 from autonoma_ci.planning import plan
 from autonoma_ci.planning.selection import ChangeFilter, FailedRuns
 
@@ -322,7 +322,7 @@ def test_huge_matrix_is_refused() -> None:
 def test_plan_text_has_no_values() -> None:
     """The text of a plan has names of variables without their values."""
     lines = plan.build_plan(Settings(), SMOKE).format_lines()
-    assert lines[1] == "PLANNED  Two  — test t2: variables ENV, URL, application version v2"
+    assert lines[1] == "PLANNED  Two  — test t2: application version v2, variables ENV, URL"
     assert lines[-1] == "PLANNED  g1  — tag: 1 application version"
     lines_of_folder = plan.build_plan(Settings(), LATEST_MANIFEST).format_lines()
     assert lines_of_folder == ["PLANNED  Folder  — folder f1: on the latest versions"]
@@ -471,12 +471,25 @@ def test_note_says_what_is_left_out() -> None:
     assert built_plan.facts.change == SUMMARY
 
 
+def test_line_has_facts_of_the_entry() -> None:
+    """A dry run shows what the manifest states for an entry, and the names of variables last."""
+    quarantine = Quarantine("2026-12-31", "The mail is late")
+    request = RunRequest(TargetKind.TEST, "a", "Sign in", {"A": "1", "B": "2"}, owner="@web", retries=1,
+                         run_timeout_seconds=600.0, quarantine=quarantine, environment="staging")  # fmt: skip
+    assert plan.describe_request(request) == (
+        "PLANNED  Sign in  — test a: environment staging, owner @web, in quarantine until 2026-12-31, up to 1 retry, "
+        "run_timeout 10 min, variables A, B"
+    )
+
+
 def test_full_run_has_reason() -> None:
     """A doubt about the changed files selects every entry, and a note has the reason."""
     changes = ChangeFilter(ChangeSummary(full_run_reason="shallow clone. Set fetch-depth: 0."))
     built_plan = plan.build_plan(Settings(), TEAM, plan.PlanContext(find_changes=lambda: changes))
     assert list_ids(built_plan.requests) == ["a", "b"]
-    assert built_plan.notes[1] == "Entries with `when` run for any change: shallow clone. Set fetch-depth: 0."
+    assert built_plan.notes[1:] == ("`when` left nothing out: shallow clone. Set fetch-depth: 0.",)
+    # Reports have the reason as a fact of the change, so it is no note for them.
+    assert built_plan.facts.plan_notes == ("1 of 3 entries left out: 1 off by default.",)
 
 
 @pytest.mark.parametrize(

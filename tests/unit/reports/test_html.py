@@ -193,7 +193,7 @@ def test_plan_facts_are_shown() -> None:
     assert facts["Environment"] == "staging"
     assert facts["Changed files"] == "12, compared with aaaaaaaaaaaa (from the clone)"
     assert [note.text_content() for note in page.xpath("//p[@class='note']")] == [
-        "All entries were selected: autonoma.yml changed.",
+        "`when` left nothing out: autonoma.yml changed.",
         "Quarantined by this change: Checkout.",
     ]
 

@@ -309,6 +309,16 @@ def test_log_ends_with_quarantine() -> None:
     ]
 
 
+def test_skipped_step_states_its_reason_once() -> None:
+    """The log has the notes and the reason already, as annotations."""
+    skipped = create_report([], DRY_RUN_VERDICT)
+    notes = ("3 of 3 entries left out: 3 unchanged.",)
+    assert list(format_summary_lines(skipped._replace(plan_notes=notes))) == [
+        "Nothing was selected, so nothing was started."
+    ]
+    assert list(format_summary_lines(skipped._replace(skip_reason="Skipped: no credentials."))) == []
+
+
 def test_many_runs_in_quarantine_are_counted() -> None:
     """The end of the log lists 20 failures in quarantine, and counts the others."""
     run_report = create_report([make_quarantined_run(f"t{i}") for i in range(23)], PASSED_VERDICT)

@@ -455,13 +455,13 @@ def test_owner_notifies_nobody() -> None:
         (ChangeSummary("list", "", 0), ["Changed files: 0 (from changed-files)."]),
         (
             ChangeSummary("", "", None, "shallow clone. Set fetch-depth: 2."),
-            ["All entries were selected: shallow clone. Set fetch-depth: 2."],
+            ["`when` left nothing out: shallow clone. Set fetch-depth: 2."],
         ),
         (
             ChangeSummary("clone", "main", 2, "autonoma.yml changed"),
             [
                 "Changed files: 2, compared with main (from the clone).",
-                "All entries were selected: autonoma.yml changed.",
+                "`when` left nothing out: autonoma.yml changed.",
             ],
         ),
         (None, []),
