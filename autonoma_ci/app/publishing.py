@@ -30,8 +30,6 @@ _log = DebugLogger()
 MAX_SECONDS_AFTER_SIGNAL = 1.5
 # Limit without a signal. The report itself has a limit of 60 s, but a name resolution has none.
 MAX_REPORT_SECONDS = 65.0
-# After a skipped or cancelled job step, the comment of an earlier one is still valid.
-_CONCLUSIONS_WITHOUT_COMMENT = frozenset({Conclusion.SKIPPED, Conclusion.CANCELLED})
 
 
 class CommentOutcome(NamedTuple):
@@ -44,13 +42,13 @@ class CommentOutcome(NamedTuple):
 
 
 def is_comment_wanted(settings: Settings, report: Report) -> bool:
-    """Return whether this job step posts the comment."""
-    verdict = report.verdict
-    return (
-        settings.comment
-        and settings.publish == "now"
-        and bool(verdict and verdict.conclusion not in _CONCLUSIONS_WITHOUT_COMMENT)
-    )
+    """Return whether this job step posts or updates the comment.
+
+    After a step that did nothing for a stated reason, or was cancelled, the comment of an earlier one is still valid.
+    """
+    is_wanted = settings.comment and settings.publish == "now" and not settings.dry_run
+    has_outcome = bool(report.verdict and report.verdict.conclusion is not Conclusion.CANCELLED)
+    return is_wanted and has_outcome and not report.skip_reason
 
 
 def post_comment(settings: Settings, ci: CIEnvironment, runtime: Runtime, report: Report) -> CommentOutcome:

@@ -13,6 +13,7 @@ from autonoma_ci.ci.http import RestError
 from autonoma_ci.ci.ownership import Claim, build_mark, decide_ownership, parse_mark, shared_warning, sign_mark
 from autonoma_ci.escaping import markdown_link
 from autonoma_ci.identity import short_digest
+from autonoma_ci.models import Conclusion
 from autonoma_ci.reports.markdown import render_summary
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def create_or_update_comment(thread: CommentThread, report: Report, secret: Secr
     signature is not ours, because all workflows with a job's token share one author. A comment of another author is
     not ours either, because a mark can be copied.
 
+    If nothing was selected, an existing comment is updated, so that it shows no older result. No comment is created.
+
     Args:
         thread: The comments on the change.
         report: The report to show.
@@ -96,7 +99,9 @@ def create_or_update_comment(thread: CommentThread, report: Report, secret: Secr
         thread, key, build_mark(report, thread.build_id), sign_mark(secret, [key, report.context.change_number])
     )
     try:
-        is_shared = _create_or_update(marked, _render_text(report, thread.max_bytes - _RESERVED_BYTES))
+        text = _render_text(report, thread.max_bytes - _RESERVED_BYTES)
+        is_empty = bool(report.verdict and report.verdict.conclusion is Conclusion.SKIPPED and not report.results)
+        is_shared = _update(marked, text) if is_empty else _create_or_update(marked, text)
     except RestError as error:
         return " ".join(filter(None, [f"The comment could not be written: {error}.", thread.find_hint(error)]))
     return shared_warning("a comment") if is_shared else None
@@ -175,6 +180,16 @@ def _create_or_update(marked: _MarkedComments, text: str) -> bool:
             return _replace(marked, comment, body) or decision.is_shared
         return decision.is_shared
     return decide_ownership(marked.mark, others).is_shared
+
+
+def _update(marked: _MarkedComments, text: str) -> bool:
+    """Update the comment if there is one.
+
+    Returns:
+        Whether another job step of this build has a comment of the same name.
+    """
+    comment = decide_ownership(marked.mark, marked.list_marked() or ()).replaceable
+    return comment is not None and _replace(marked, comment, marked.render_body(text))
 
 
 def _create_before_reading(marked: _MarkedComments, body: str) -> bool:

@@ -40,6 +40,7 @@ from autonoma_ci.reports.summary import (
     pluralize,
     sort_by_severity,
     state_label,
+    was_any_run_sent,
 )
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ class CodeInsightsPublisher(RemotePublisher):
         """Write the report and its annotations, and return warnings."""
         from autonoma_ci.ci.http import RestError
 
-        if not report.verdict or report.verdict.conclusion is Conclusion.SKIPPED:
+        if not report.verdict or (report.verdict.conclusion is Conclusion.SKIPPED and not was_any_run_sent(report)):
             return []
         mark = build_mark(report, self._build)
         categories = {RunCategory.PROBLEM, RunCategory.QUARANTINED}

@@ -142,14 +142,22 @@ def test_publish_bug_does_not_hide_warnings() -> None:
         (STARTED_VERDICT, True),
         (API_ERROR_VERDICT, True),
         (TIMED_OUT_VERDICT, True),
-        (DRY_RUN_VERDICT, False),
+        (DRY_RUN_VERDICT, True),
         (CANCELLED_VERDICT, False),
         (None, False),
     ],
 )
 def test_comment_needs_final_verdict(verdict: Verdict | None, expected: bool) -> None:
-    """A step that was skipped or cancelled leaves the comment of an earlier step."""
+    """A step that was cancelled leaves the comment of an earlier step."""
     assert is_comment_wanted(make_settings(), create_report([make_passed_run("a")], verdict)) is expected
+
+
+def test_comment_of_skipped_step_needs_selection() -> None:
+    """A dry run, and a step without credentials, leave the comment of an earlier step."""
+    nothing_selected = create_report([], DRY_RUN_VERDICT)
+    assert is_comment_wanted(make_settings(), nothing_selected)
+    assert not is_comment_wanted(make_settings(**{"dry-run": "true"}), nothing_selected)
+    assert not is_comment_wanted(make_settings(), nothing_selected._replace(skip_reason="Skipped: no credentials."))
 
 
 @pytest.mark.parametrize("flags", [{"comment": "false"}, {"publish": "merge"}])

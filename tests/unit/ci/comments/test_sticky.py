@@ -36,6 +36,7 @@ from tests.support.reports import (
     create_report,
     make_failed_run,
     make_passed_run,
+    quarantine_run,
 )
 from tests.support.rest_stubs import TOKEN, CodeHostStub, Fault, GitHub
 from tests.support.threads import run_at_once
@@ -114,6 +115,28 @@ def test_second_step_updates_comment(service: Service, host: CodeHostStub) -> No
     assert host.comments == [comment]
     assert "✅ Passed" in comment.body
     assert host.list_methods() == ["POST", host.update_method]
+
+
+@each_service
+def test_empty_step_updates_comment_only(service: Service, host: CodeHostStub) -> None:
+    """If nothing was selected, an older comment must not look up to date, and a new one would be noise."""
+    empty = build_attempt_report(DRY_RUN_VERDICT)._replace(results=())
+    assert publish(open_comment_thread(service, host.url), empty) is None
+    assert host.comments == []
+    publish(open_comment_thread(service, host.url), build_attempt_report(FAILED_VERDICT))
+    next_empty = build_attempt_report(DRY_RUN_VERDICT)._replace(results=())
+    assert publish(open_comment_thread(service, host.url), next_empty) is None
+    [comment] = host.comments
+    assert "⏭️ Skipped" in comment.body
+    assert "failed" not in comment.body
+
+
+@each_service
+def test_quarantined_runs_alone_have_comment(service: Service, host: CodeHostStub) -> None:
+    """A step that is skipped because no result counts has made runs."""
+    run = quarantine_run(make_failed_run("a"))
+    publish(open_comment_thread(service, host.url), build_attempt_report(DRY_RUN_VERDICT, runs=[run]))
+    assert "Nothing that counts was run" in host.comments[0].body
 
 
 @each_service
@@ -874,9 +897,9 @@ def test_comment_on_other_systems_warns(tmp_path: Path) -> None:
 
 
 @each_service
-@pytest.mark.parametrize("verdict", [CANCELLED_VERDICT, DRY_RUN_VERDICT])
+@pytest.mark.parametrize(("verdict", "dry_run"), [(CANCELLED_VERDICT, False), (DRY_RUN_VERDICT, True)])
 def test_comment_after_cancel_is_unchanged(
-    service: Service, host: CodeHostStub, verdict: Verdict, tmp_path: Path
+    service: Service, host: CodeHostStub, verdict: Verdict, dry_run: bool, tmp_path: Path
 ) -> None:
     """A cancelled step or a dry run leaves the comment unchanged."""
     from autonoma_ci.app.inputs import detect_ci
@@ -885,7 +908,7 @@ def test_comment_after_cancel_is_unchanged(
 
     environ = {**service.environ, service.address: host.url}
     token = Secret(TOKEN)
-    settings = Settings(comment=True, github_token=token, gitlab_token=token)
+    settings = Settings(comment=True, github_token=token, gitlab_token=token, dry_run=dry_run)
     job_runtime = Runtime(environ, io.StringIO(), io.StringIO())
     assert write(settings, detect_ci(environ), job_runtime, build_attempt_report(verdict)).message is None
     assert host.requests == []

@@ -36,6 +36,7 @@ from tests.support.reports import (
     make_flaky_run,
     make_indeterminate_run,
     make_passed_run,
+    make_planned_run,
     make_quarantined_run,
     make_rejected_run,
     make_started_run,
@@ -248,7 +249,17 @@ def test_report_before_end_is_not_sent(server: BitbucketServer) -> None:
 def test_report_of_skipped_step_is_not_sent(server: BitbucketServer) -> None:
     """A step that did nothing does not replace the result of the commit."""
     assert publish(server, create_report([], DRY_RUN_VERDICT)) == []
+    assert publish(server, create_report([make_planned_run("a")], DRY_RUN_VERDICT)) == []
     assert server.requests == []
+
+
+def test_report_of_quarantined_runs_is_sent(server: BitbucketServer) -> None:
+    """A step in which no result counts has made runs, but has no result."""
+    run = make_quarantined_run("a")
+    assert publish(server, create_report([run], DRY_RUN_VERDICT)._replace(waits_for_results=True)) == []
+    report_data = find_only_report(server)
+    assert report_data["details"] == "Nothing that counts was run: 0 of 1 run passed, 1 failed in quarantine."
+    assert "result" not in report_data
 
 
 def test_report_has_counts_and_mark(server: BitbucketServer) -> None:
