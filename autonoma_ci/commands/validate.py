@@ -11,9 +11,11 @@ from autonoma_ci.config.arguments import build_parser, provided_options
 from autonoma_ci.config.options import BUILD_FACT_OPTIONS, OPTIONS
 from autonoma_ci.config.parsers import parse_secret
 from autonoma_ci.config.settings import load_options
-from autonoma_ci.errors import EXIT_INPUT, InputError
+from autonoma_ci.errors import EXIT_INPUT, Diagnostic, InputError
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.planning.plan import count_runs
+from autonoma_ci.planning.quarantine import find_ended_quarantines
+from autonoma_ci.planning.selection import collect_candidates
 from autonoma_ci.reports.summary import pluralize
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
     # `variables`. An invalid credential is no error here, because no request is sent.
     secret_settings, _ = load_options(_SECRET_OPTIONS, {}, runtime.environ)
     settings = secret_settings._replace(allow_env=option_settings.allow_env)
+    today = runtime.clock.utc_date()
     try:
         manifest = load_manifest(
             path,
@@ -61,7 +64,7 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
             runtime.environ,
             ci.build_context,
             settings,
-            runtime.clock.utc_date(),
+            today,
             validate_only=True,
         )
         run_count, off_count = count_runs(manifest)
@@ -75,6 +78,8 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
     counts = (pluralize(len(entries), noun) for noun, entries in _entries_by_kind(manifest))
     log = JobLog(runtime.out, ci.ci_system.log_formatter, is_product=True)
     log.redact_with(settings.redactors.of_all)
+    for warning in find_ended_quarantines(collect_candidates(settings, manifest), settings, today):
+        log.annotate("warning", Diagnostic(warning))
     off_by_default = f", {off_count:,} of them off by default" if off_count else ""
     log.info(f"{path} is valid: {', '.join(counts)} ({pluralize(run_count, 'run')} in total{off_by_default}).")
     return 0

@@ -243,7 +243,7 @@ OPTION_GROUPS = {
     "Waiting and verdict": (
         Option(
             "wait", "false", "", parsers.parse_bool,
-            "Wait until every run has ended, and pass only if all of them passed.",
+            "Wait until every run has ended, and pass if all that count passed. Failures in `quarantine` do not count.",
         ),
         Option(
             "timeout", "30m", "TIME", parsers.parse_duration,

@@ -94,8 +94,9 @@ class Plan(NamedTuple):
         if not retry_count:
             return f"At most {pluralize(count, 'run')}: {planned}, without retries."
         if self.retry_budget is not None and self.retry_budget < retry_count:
-            limit = f"{self.retry_budget:,} {'retry' if self.retry_budget == 1 else 'retries'} because of max-runs"
-            return f"At most {pluralize(count + self.retry_budget, 'run')}: {planned}, and up to {limit}."
+            noun = "retry" if self.retry_budget == 1 else "retries"
+            limit = f"up to {self.retry_budget:,} {noun}" if self.retry_budget else "no retries"
+            return f"At most {pluralize(count + self.retry_budget, 'run')}: {planned}, and {limit} because of max-runs."
         per_run = {request.retries for request in self.requests}
         number = per_run.pop() if len(per_run) == 1 else retry_count
         noun = "retry" if number == 1 else "retries"

@@ -41,13 +41,13 @@ def find_ended_quarantines(candidates: Sequence[Candidate], settings: Settings, 
     ended = _list_names(candidates, settings, lambda stated: stated.until < today)
     if not ended:
         return []
-    return [f"Quarantine ended, so the result counts again: {ended}. Fix the test, or extend `until`."]
+    return [f"Quarantine ended, so each result counts again: {ended}. Fix the test, or extend `until`."]
 
 
 def find_ending_quarantines(candidates: Sequence[Candidate], settings: Settings, today: date) -> list[str]:
     """Return a notice about the entries whose quarantine ends soon."""
     ending = _list_names(candidates, settings, lambda stated: 0 <= (stated.until - today).days <= _NOTICE_DAYS)
-    return [f"Quarantine ends within {_NOTICE_DAYS} days: {ending}. After that, the result counts."] if ending else []
+    return [f"Quarantine ends within {_NOTICE_DAYS} days: {ending}. A result counts after its date."] if ending else []
 
 
 def find_uncounted_error(

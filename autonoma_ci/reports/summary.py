@@ -273,7 +273,7 @@ def format_headline(report: Report) -> str:
     is_skipped = bool(report.verdict and report.verdict.conclusion is Conclusion.SKIPPED)
     if is_skipped and not was_any_run_sent(report):
         return f"Dry run: {pluralize(len(report.results), 'run')} planned, nothing was sent."
-    parts = _format_results(report.results) if report.waits_for_results else _format_starts(report.results)
+    parts = _format_results(report) if report.waits_for_results else _format_starts(report.results)
     return ("Nothing that counts was run: " if is_skipped else "") + ", ".join(parts) + "."
 
 
@@ -290,12 +290,14 @@ def _format_starts(results: Sequence[RunResult]) -> list[str]:
     return parts + [f"{number} {label}" for label, number in other_counts.items() if number]
 
 
-def _format_results(results: Sequence[RunResult]) -> list[str]:
+def _format_results(report: Report) -> list[str]:
+    results = report.results
     states = [run.state for run in results if not run.is_quarantined_failure]
     quarantined_states = [run.state for run in results if run.is_quarantined_failure]
     flaky_count = sum(run.is_flaky for run in results)
     reused_count = sum(run.reused and run.state is RunState.PASSED for run in results)
-    notes = [f"{flaky_count} flaky"] if flaky_count else []
+    counted = ", counted as failed" if counts_flaky_as_failed(report) else ""
+    notes = [f"{flaky_count} flaky{counted}"] if flaky_count else []
     notes += [f"{reused_count} in an earlier attempt"] if reused_count else []
     unknown_end_count = sum(run.state is RunState.UNKNOWN and has_run_id_or_url(run) for run in results)
     other_counts = {

@@ -46,8 +46,8 @@ COMMON_OPTIONS = (
 # The outputs in the README.
 COMMON_OUTPUTS = ("conclusion", "reason", "run-url", "run-urls", "results", "passed", "failed")
 EXIT_CODE_MEANINGS = {
-    ExitReason.OK: "All selected runs were started. With `wait`, all of them passed.",
-    ExitReason.FAILED: "With `wait`: a run ended without passing.",
+    ExitReason.OK: "All selected runs were started. With `wait`, all that count passed.",
+    ExitReason.FAILED: "With `wait`: a run that counts ended without passing.",
     ExitReason.FLAKY: "With `wait` and `on-flaky: fail`: a run passed only in a retry.",
     ExitReason.INPUT: "An option, the manifest or the plan is invalid. Nothing was sent.",
     ExitReason.UNAUTHORIZED: "The API refused the credentials (401, or 403 that names no quota).",

@@ -281,7 +281,7 @@ def test_end_of_quarantine_is_announced(tmp_path: Path, sandbox: Sandbox) -> Non
     write_quarantines(tmp_path, -30, 3, None)
     result = run(tmp_path, sandbox, "--manifest", "quarantine.yml")
     assert result.code == 0, result.output
-    assert "Warning: Quarantine ended, so the result counts again: 'Test 0' (" in result.out
+    assert "Warning: Quarantine ended, so each result counts again: 'Test 0' (" in result.out
     assert "Notice: Quarantine ends within 7 days: 'Test 1' (" in result.out
 
 

@@ -131,3 +131,12 @@ def test_validate_writes_nothing(tmp_path: Path) -> None:
     environ = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(tmp_path / "out"), "AUTONOMA_RESULTS_DIR": "r"}
     assert invoke(tmp_path, "validate", environ=environ).code == 0
     assert [path.name for path in tmp_path.iterdir()] == ["autonoma.yml"]
+
+
+def test_validate_warns_of_ended_quarantine(tmp_path: Path) -> None:
+    """The manifest is valid, but the result of the entry counts again."""
+    text = "tests: [{id: a, name: Sign in, quarantine: {until: 2025-01-31, reason: late mail}}]"
+    (tmp_path / "autonoma.yml").write_text(text, "utf-8")
+    result = invoke(tmp_path, "validate")
+    assert result.code == 0
+    assert result.out.startswith("Warning: Quarantine ended, so each result counts again: 'Sign in' (2025-01-31). ")

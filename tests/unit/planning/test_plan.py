@@ -610,6 +610,7 @@ def build_retries(*retries: int, **options: Any) -> plan.Plan:
         (build_retries(1), "At most 2 runs: 1 in the plan, and up to 1 retry."),
         (build_retries(2, 0, 1), "At most 6 runs: 3 in the plan, and up to 3 retries."),
         (build_retries(2, 2, max_runs=3), "At most 3 runs: 2 in the plan, and up to 1 retry because of max-runs."),
+        (build_retries(2, 2, max_runs=2), "At most 2 runs: 2 in the plan, and no retries because of max-runs."),
         (build_retries(2, max_runs=9), "At most 3 runs: 1 in the plan, and up to 2 retries."),
         (build_retries(0, max_runs=9), "At most 1 run: 1 in the plan, without retries."),
         (plan.Plan((), retry_budget=5), ""),
@@ -658,7 +659,7 @@ def test_quarantine_end_is_told() -> None:
     """An ended quarantine is a warning, and one that ends soon is a note."""
     tests = [{"id": "old", "quarantine": quarantine(-1)}, {"id": "soon", "quarantine": quarantine(3)}]
     built_plan = plan.build_plan(Settings(), Manifest.model_validate({"tests": tests}), plan.PlanContext(today=TODAY))
-    assert built_plan.warnings[0].startswith("Quarantine ended, so the result counts again: 'old' (2026-06-14).")
+    assert built_plan.warnings[0].startswith("Quarantine ended, so each result counts again: 'old' (2026-06-14).")
     assert built_plan.notes[0].startswith("Quarantine ends within 7 days: 'soon' (2026-06-18).")
 
 

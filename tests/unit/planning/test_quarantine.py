@@ -63,7 +63,7 @@ def test_ended_quarantine_has_warning() -> None:
     """The warning names the entry and its last day."""
     assert find_ended_quarantines(list_candidates(-1, 0, -40), Settings(), TODAY) == [
         (
-            "Quarantine ended, so the result counts again: 'Test 1' (2026-06-14), 'Test 3' (2026-05-06). "
+            "Quarantine ended, so each result counts again: 'Test 1' (2026-06-14), 'Test 3' (2026-05-06). "
             "Fix the test, or extend `until`."
         )
     ]
@@ -73,14 +73,14 @@ def test_ended_quarantine_has_warning() -> None:
 def test_last_week_has_notice() -> None:
     """The week before the end includes the last day."""
     assert find_ending_quarantines(list_candidates(-1, 0, 7, 8), Settings(), TODAY) == [
-        "Quarantine ends within 7 days: 'Test 2' (2026-06-15), 'Test 3' (2026-06-22). After that, the result counts."
+        "Quarantine ends within 7 days: 'Test 2' (2026-06-15), 'Test 3' (2026-06-22). A result counts after its date."
     ]
 
 
 def test_many_names_are_counted() -> None:
     """The notice stays short."""
     (notice,) = find_ending_quarantines(list_candidates(*[1] * 8), Settings(), TODAY)
-    assert "'Test 5' (2026-06-16) and 3 more. After" in notice
+    assert "'Test 5' (2026-06-16) and 3 more. A result" in notice
 
 
 def test_notice_escapes_name() -> None:

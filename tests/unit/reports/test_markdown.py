@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 from autonoma_ci.escaping import safe_url
 from autonoma_ci.models import ChangeSummary, Conclusion, ExitReason, Quarantine, Verdict
 from autonoma_ci.reports.markdown import MAX_SUMMARY_BYTES, render_summary
+from autonoma_ci.reports.summary import format_headline
 from tests.support.github_parser import render_plain_text, split_cells
 from tests.support.hostile import INPUT_ERROR_REPORTS, REPORTS
 from tests.support.reports import (
@@ -180,7 +181,7 @@ def test_many_input_errors_fit_size_limit() -> None:
 
 
 SECTION_RE = re.compile(r"#### \S+ [A-Za-z, ]+ \(\d+\)")
-_COMMAND_RE = re.compile(r"^Run again: (?:`([^`]+)`|<code>((?:[^!-/:-@\[-`{-~]|&#\d+;)+)</code>)$")
+_COMMAND_RE = re.compile(r"^Run again: (?:`([^`]+)`|<code>((?:[^!-,./:-@\[-`{-~]|&#\d+;)+)</code>)$")
 _LINK = re.compile(r"\[((?:\\.|[^\\\[\]])*)\]\(([^()<> |]*)\)")
 
 
@@ -401,6 +402,7 @@ def test_flaky_section_names_failure() -> None:
     """With on-flaky: fail, the heading says that flaky runs count as failed."""
     run_report = create_report([make_flaky_run("a")], FLAKY_VERDICT)._replace(waits_for_results=True)
     assert list(read_sections(run_report)) == ["⚠️ Flaky, counted as failed (1)"]
+    assert format_headline(run_report) == "1 of 1 run passed (1 flaky, counted as failed)."
 
 
 @given(st.integers(0, 6_000))
