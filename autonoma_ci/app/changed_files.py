@@ -17,6 +17,7 @@ from autonoma_ci.git.errors import COMPLETE_HISTORY, MERGE_WITH_PARENTS, CloneEr
 from autonoma_ci.git.layout import find_clone
 from autonoma_ci.models import ChangeSummary
 from autonoma_ci.planning.changed_files import ChangedFiles, run_everything
+from autonoma_ci.reports.summary import describe_changed_files
 from autonoma_ci.startup import DebugLogger
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def find_changed_files(
         except ListError as error:
             return run_everything(f"{error}. {error.remedy}")
         changed = ChangedFiles(ChangeSummary("list", "", len(listed.paths)), listed.paths, listed.directories)
-    _log.debug("Changed files: %s", changed.summary)
+    summary = changed.summary
+    _log.debug("Changed files: %s", describe_changed_files(summary, summary.base) or summary.full_run_reason)
     paths = _list_manifest_paths(Path(os.path.realpath(directory), manifest_path)) if manifest_path else []
     if changed.paths is not None and not all(path.is_relative_to(root) for path in paths):
         return run_everything(

@@ -68,7 +68,8 @@ def _find_mismatch(saved: Results, settings: Settings, context: BuildContext) ->
     if not context.sha:
         return "unknown commit of this build. Set sha."
     if saved.ci.sha != context.sha:
-        commit = sanitize_line(settings.redactors.of_all(saved.ci.sha)[:_SHOWN_DIGITS]) or "an unknown commit"
+        saved_sha = sanitize_line(settings.redactors.of_all(saved.ci.sha)[:_SHOWN_DIGITS])
+        commit = f"commit {saved_sha}" if saved_sha else "an unknown commit"
         return f"the file is of {commit}, and this build of {context.sha[:_SHOWN_DIGITS]}. {_USE_SAME_BUILD}."
     if saved.api_url != settings.api_url:
         return f"the file is of another or an unknown api-url. {_USE_SAME_BUILD} and api-url."

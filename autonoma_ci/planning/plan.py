@@ -46,7 +46,7 @@ MAX_RUNS = 20_000
 MAX_VARIABLES = 1_000_000
 # All digits of a SHA-256 hash.
 _DIGEST_DIGITS = 64
-_NOTHING_CHANGED_NOTE = "Nothing to run: no selected entry depends on the changed files."
+_NOTHING_CHANGED_NOTE = "The changed files affect no entry of this step."
 _NO_CI_SHARD_MESSAGE = "'auto' needs a CI system that numbers its parallel jobs. Use a part such as 1/3."
 _GITHUB_SHARD_HINT = "On GitHub: `shard: ${{ matrix.shard }}` with the matrix values 1/3, 2/3 and 3/3."
 

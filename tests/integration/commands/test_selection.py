@@ -217,10 +217,13 @@ def test_changed_files_select_entries(
 
 def test_unchanged_plan_is_skipped(tmp_path: Path, sandbox: Sandbox) -> None:
     """A change of documents only starts nothing, and this is no error."""
-    result = run_services(tmp_path, sandbox, "services/checkout/README.md", "--wait", "--results-dir", "results")
+    argv = ("--wait", "--results-dir", "results", "--verbose")
+    result = run_services(tmp_path, sandbox, "services/checkout/README.md", *argv)
     assert result.code == 0, result.output
-    assert "3 of 3 entries left out: 3 unchanged." in result.out
-    assert "Nothing to run: no selected entry depends on the changed files." in result.out
+    assert "Changed files: 1 (from changed-files)" in result.out
+    # The last line does not repeat the notices.
+    assert result.out.count("3 of 3 entries left out: 3 unchanged.") == 1
+    assert "The changed files affect no entry of this step." in result.out
     saved = read_results(tmp_path)
     assert (saved["conclusion"], saved["reason"], saved["runs"]) == ("skipped", "ok", [])
     assert saved["changed_files"] == {"source": "list", "base": "", "file_count": 1, "full_run_reason": None}
@@ -344,7 +347,7 @@ def test_dry_run_can_be_run_for_real(tmp_path: Path, sandbox: Sandbox) -> None:
         (
             {},
             {"GITHUB_SHA": "b" * 40},
-            f"failed-from: the file is of aaaaaaaaaaaa, and this build of bbbbbbbbbbbb. {SAME_COMMIT}.",
+            f"failed-from: the file is of commit aaaaaaaaaaaa, and this build of bbbbbbbbbbbb. {SAME_COMMIT}.",
         ),
         ({}, {"GITHUB_SHA": ""}, "failed-from: unknown commit of this build. Set sha."),
         (

@@ -97,7 +97,7 @@ def test_change_of_documents_skips_step(names: tuple[str, ...], monorepo: Monore
     assert job.changed_files["file_count"] == len(names)
     assert job.changed_files["full_run_reason"] is None
     assert "40 of 40 entries left out: 6 off by default, 34 unchanged." in job.log
-    assert "no selected entry depends on the changed files" in job.log
+    assert "The changed files affect no entry of this step." in job.log
 
 
 @pytest.mark.parametrize("name", ["autonoma.yml", "package-lock.json"])

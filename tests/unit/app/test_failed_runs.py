@@ -135,7 +135,10 @@ def test_any_file_is_valid_at_terminal(tmp_path: Path) -> None:
         (
             BuildContext("github", OTHER_SHA),
             {},
-            f"the file is of {SHA[:12]}, and this build of {OTHER_SHA[:12]}. Use the results.json of this commit.",
+            (
+                f"the file is of commit {SHA[:12]}, and this build of {OTHER_SHA[:12]}. "
+                "Use the results.json of this commit."
+            ),
         ),
         (
             GITHUB,

@@ -507,7 +507,7 @@ def test_unchanged_plan_is_no_error() -> None:
     assert built_plan.requests == ()
     assert built_plan.notes == (
         "3 of 3 entries left out: 1 off by default, 1 unchanged, 1 by only.",
-        "Nothing to run: no selected entry depends on the changed files.",
+        "The changed files affect no entry of this step.",
     )
 
 
