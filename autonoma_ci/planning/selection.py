@@ -75,24 +75,21 @@ class FailedRuns(NamedTuple):
     # The shard of the step that wrote the file, such as `2/5`, or empty.
     shard: str = ""
 
-    def list_failed_keys(
+    def find_missing(
         self, candidates: Iterable[Candidate], expand: Callable[[Candidate], Iterable[RunRequest]]
-    ) -> set[RunKey]:
-        """Return the keys of the candidates' runs that had not passed.
+    ) -> frozenset[RunKey]:
+        """Return the keys of the runs that had not passed, and that no candidate has.
 
         Args:
             candidates: The entries.
             expand: Returns the runs of an entry.
 
         """
-        identities = _identify_keys(self.failed)
-        return {
-            request.key
-            for candidate in candidates
-            if _identify(candidate) in identities
-            for request in expand(candidate)
-            if request.key in self.failed
-        }
+        # Other entries are not expanded, because they can have thousands of runs.
+        failed = _identify_keys(self.failed)
+        return self.failed.difference(
+            request.key for item in candidates if _identify(item) in failed for request in expand(item)
+        )
 
 
 class ChangeFilter(NamedTuple):

@@ -181,7 +181,7 @@ def find_missing_runs_error(
         settings: The options.
 
     """
-    missing = len(failed_runs.failed - failed_runs.list_failed_keys(candidates, expand))
+    missing = len(failed_runs.find_missing(candidates, expand))
     if not missing:
         return None
     problem = (

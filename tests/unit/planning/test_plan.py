@@ -516,6 +516,9 @@ def test_plan_empty_without_when_is_error() -> None:
     settings = Settings(exclude_groups=("smoke",), groups=("smoke",), explicitly_set=frozenset({"groups"}))
     with pytest.raises(InputError, match=r"all entries are left out \(2 by groups, 1 excluded\)"):
         plan.build_plan(settings, TEAM, plan.PlanContext(find_changes=change_nothing))
+    settings = Settings(exclude_groups=("smoke",), only=("beta",), explicitly_set=frozenset({"only"}))
+    with pytest.raises(InputError, match=r"\(1 off by default, 1 excluded, 1 by only\)"):
+        plan.build_plan(settings, TEAM, plan.PlanContext(find_changes=change_nothing))
 
 
 def fail_runs(*keys: RunKey, passed: tuple[RunKey, ...] = (), shard: str = "") -> plan.PlanContext:

@@ -95,6 +95,15 @@ def test_groups_filter_entries(options: dict[str, Any], names: list[str], left_o
     assert (list_names(selection), selection.left_out) == (names, left_out)
 
 
+def test_one_named_group_switches_entry_on() -> None:
+    """An entry of two default-off groups needs only one of them."""
+    groups = {"nightly": {"default": "false"}, "weekly": {"default": "false"}}
+    manifest = Manifest.model_validate({"groups": groups, "tests": [{"id": "t", "groups": ["nightly", "weekly"]}]})
+    for names, count in (((), 0), (("weekly",), 1), (("nightly", "weekly"), 1)):
+        settings = Settings(groups=names)
+        assert len(select_by_groups(collect_candidates(settings, manifest), settings, manifest).candidates) == count
+
+
 def test_groups_never_filter_ids() -> None:
     """Ids of options are selected with any groups."""
     ids = (NamedId("x"),)
