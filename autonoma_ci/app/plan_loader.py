@@ -114,7 +114,8 @@ def _find_quarantined_by_change(
     """Return the names of the entries that this change put in quarantine."""
     if all(entry.quarantine is None for entry in manifest.entries):
         return ()
-    from autonoma_ci.app.changed_files import find_quarantined_by_change
+    # Loaded only here, because most manifests have no quarantine.
+    from autonoma_ci.app.quarantined_by_change import find_quarantined_by_change
 
     return find_quarantined_by_change(manifest, manifest_path, ci, environ, folder)
 

@@ -2,51 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.app.changed_files import find_changed_files, find_quarantined_by_change
-from autonoma_ci.app.inputs import CIEnvironment
-from autonoma_ci.ci.base import CISystem, CompareSupport
+from autonoma_ci.app.changed_files import find_changed_files
+from autonoma_ci.ci.base import CompareSupport
 from autonoma_ci.ci.compare import ComparedFiles, CompareError
 from autonoma_ci.clock import Clock
 from autonoma_ci.config.parsers import PathList
 from autonoma_ci.config.settings import Settings
-from autonoma_ci.manifest.schema import Manifest
-from autonoma_ci.models import BuildContext, ChangeBase, ChangeSummary
+from autonoma_ci.models import ChangeBase, ChangeSummary
 from autonoma_ci.planning.changed_files import run_everything
 from autonoma_ci.redaction.redactor import Secret
+from tests.support.fixed_base import MAIN, System, create_ci
 from tests.support.git_repository import GitRepository, needs_git
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
+    from autonoma_ci.app.inputs import CIEnvironment
     from autonoma_ci.planning.changed_files import ChangedFiles
 
 pytestmark = needs_git
-MAIN = ChangeBase(branch="main")
 TOKEN = Secret("token-of-the-job")
-
-
-class System(CISystem):
-    """A CI system with a fixed base."""
-
-    def __init__(self, base: ChangeBase = MAIN, compare_support: CompareSupport | None = None) -> None:
-        self.base, self.compare_support = base, compare_support
-
-    def build_context(self, environ: Mapping[str, str]) -> BuildContext:
-        return BuildContext()
-
-    def change_base(self, environ: Mapping[str, str], context: BuildContext) -> ChangeBase:
-        return self.base
-
-
-def create_ci(system: CISystem | None = None, ci_name: str = "ci") -> CIEnvironment:
-    """Return the environment of a build of the branch `feature`."""
-    return CIEnvironment(system or System(), BuildContext(ci_name, branch="feature"), ci_name)
 
 
 def find(
@@ -215,60 +194,3 @@ def test_working_directory_can_be_link(repository: GitRepository, tmp_path: Path
     (tmp_path / "link").symlink_to(repository.folder)
     changed = find(tmp_path / "link")
     assert (changed.paths, changed.manifest_paths) == (frozenset({"own"}), frozenset({"autonoma.yml"}))
-
-
-QUARANTINED = "version: 1\ntests: [a, {{ id: b, name: Second, quarantine: {{ until: {until}, reason: late }} }}]\n"
-
-
-def find_quarantined(
-    repository: GitRepository, ci: CIEnvironment | None = None, path: str = "autonoma.yml"
-) -> tuple[str, ...]:
-    """Return the names of the entries that the change put in quarantine."""
-    entry = {"id": "b", "name": "Second", "quarantine": {"until": "2026-12-31", "reason": "late"}}
-    # The last day is checked against the current date.
-    manifest = Manifest.model_validate({"tests": ["a", entry]}, context={"today": date(2026, 12, 1)})
-    return find_quarantined_by_change(manifest, path, ci or create_ci(), {}, str(repository.folder))
-
-
-def test_new_quarantine_is_found(repository: GitRepository) -> None:
-    """The manifest is compared with that of the base."""
-    repository.commit({"autonoma.yml": QUARANTINED.format(until="2026-12-31")})
-    assert find_quarantined(repository) == ("Second",)
-
-
-@pytest.mark.parametrize(("until", "names"), [("2026-12-31", ()), ("2026-12-01", ("Second",))])
-def test_extended_quarantine_is_found(until: str, names: tuple[str, ...], repository: GitRepository) -> None:
-    """A quarantine of the base counts only if it ended earlier."""
-    repository.checkout("main")
-    repository.commit({"autonoma.yml": QUARANTINED.format(until=until)})
-    repository.checkout("feature")
-    repository.merge("main")
-    repository.commit({"autonoma.yml": QUARANTINED.format(until="2026-12-31")})
-    assert find_quarantined(repository) == names
-
-
-def test_unknown_base_has_no_new_quarantine(repository: GitRepository, tmp_path: Path) -> None:
-    """Without the manifest of the base, nothing is reported."""
-    repository.commit({"autonoma.yml": QUARANTINED.format(until="2026-12-31")})
-    assert find_quarantined(repository, create_ci(System(ChangeBase("the build is of a tag")))) == ()
-    assert find_quarantined(repository, create_ci(System(ChangeBase(branch="missing")))) == ()
-    assert find_quarantined(repository, path="missing.yml") == ()
-    assert find_quarantined(repository, path="/elsewhere.yml") == ()
-    assert find_quarantined(GitRepository(tmp_path)) == ()
-
-
-@pytest.mark.parametrize("content", [b"tests: [", b"\xff", b"version: 1\n" * 500_000])
-def test_unreadable_base_has_no_new_quarantine(content: bytes, repository: GitRepository) -> None:
-    """The manifest of the base can be invalid or too large."""
-    repository.checkout("main")
-    repository.commit({"autonoma.yml": content})
-    repository.checkout("feature")
-    repository.merge("main")
-    repository.commit({"autonoma.yml": QUARANTINED.format(until="2026-12-31")})
-    assert find_quarantined(repository) == ()
-
-
-def test_manifest_without_quarantine_needs_no_clone(tmp_path: Path) -> None:
-    """Most manifests have no quarantine, so the clone is not read."""
-    manifest = Manifest.model_validate({"tests": ["a"]})
-    assert find_quarantined_by_change(manifest, "autonoma.yml", create_ci(), {}, str(tmp_path)) == ()

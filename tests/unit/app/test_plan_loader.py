@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -44,6 +45,17 @@ def test_plan_reads_default_manifest(tmp_path: Path) -> None:
     """Without ids the runs are those of the manifest in the folder."""
     (tmp_path / "autonoma.yml").write_text("tests: [a, b]", "utf-8")
     assert [run.id for run in load_plan(tmp_path, CREDENTIALS).plan.requests] == ["a", "b"]
+
+
+def test_manifest_without_quarantine_reads_no_base(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Most manifests have no quarantine, so nothing is compared with the base."""
+    monkeypatch.setitem(sys.modules, "autonoma_ci.app.quarantined_by_change", None)
+    path, entry = tmp_path / "autonoma.yml", "tests: [{id: a"
+    path.write_text(f"{entry}}}]", "utf-8")
+    assert load_plan(tmp_path, CREDENTIALS).errors == ()
+    path.write_text(f"{entry}, quarantine: {{until: 2000-01-01, reason: late}}}}]", "utf-8")
+    with pytest.raises(ImportError):
+        load_plan(tmp_path, CREDENTIALS)
 
 
 def test_plan_of_shard_has_own_runs(tmp_path: Path) -> None:
