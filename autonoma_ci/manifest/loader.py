@@ -84,7 +84,7 @@ def load_manifest(path: str, directory: str, interpolation: Interpolator, today:
         manifest = _validate(document, interpolated.texts, today)
         if manifest:
             _set_group_values(manifest, interpolated.groups)
-            _set_stated_values(manifest, interpolated.texts)
+            _set_literal_values(manifest, interpolated.texts)
             manifest.select_environment(find_selected_environment(document.tree, interpolation.environment))
             manifest.set_value_sources(
                 interpolated.environment_texts, interpolated.fact_values, interpolated.build_facts
@@ -181,7 +181,7 @@ def _set_group_values(manifest: Manifest, values: dict[KeyPath, str]) -> None:
         )
 
 
-def _set_stated_values(manifest: Manifest, texts: dict[KeyPath, str]) -> None:
+def _set_literal_values(manifest: Manifest, texts: dict[KeyPath, str]) -> None:
     """Store which matrix values the manifest states literally.
 
     Args:
@@ -190,13 +190,13 @@ def _set_stated_values(manifest: Manifest, texts: dict[KeyPath, str]) -> None:
     """
     for index, test in enumerate(manifest.tests):
         if test.matrix:
-            stated = (
+            literal = (
                 (axis, position)
                 for axis, values in test.matrix.items()
                 for position in range(len(values))
                 if ("tests", index, "matrix", axis, position) not in texts
             )
-            manifest.set_stated_values(test, frozenset(stated))
+            manifest.set_literal_values(test, frozenset(literal))
 
 
 def _check_group_names(document: Document, manifest: Manifest) -> None:

@@ -337,7 +337,7 @@ class Manifest(_StrictModel):
     # entries have no attribute for it, because pydantic needs microseconds to read each private attribute.
     _group_values: dict[int, list[str]] = PrivateAttr(default_factory=dict)
     # The matrix values without `${…}`, as axis and position, by the `id()` of the test.
-    _stated_values: dict[int, frozenset[tuple[str, int]]] = PrivateAttr(default_factory=dict)
+    _literal_values: dict[int, frozenset[tuple[str, int]]] = PrivateAttr(default_factory=dict)
     # The selected environment and its name.
     _selected_environment: tuple[str, Environment] | None = PrivateAttr(None)
 
@@ -412,7 +412,7 @@ class Manifest(_StrictModel):
         selected = self.environments.get(name)
         self._selected_environment = (name, selected) if selected else None
 
-    def is_stated_value(self, test: Test, axis: str, position: int) -> bool:
+    def is_literal_value(self, test: Test, axis: str, position: int) -> bool:
         """Return whether the manifest states a value of a matrix literally.
 
         Args:
@@ -420,11 +420,11 @@ class Manifest(_StrictModel):
             axis: The name of the variable.
             position: The position of the value on its axis, from 0.
         """
-        return (axis, position) in self._stated_values.get(id(test), ())
+        return (axis, position) in self._literal_values.get(id(test), ())
 
-    def set_stated_values(self, test: Test, values: frozenset[tuple[str, int]]) -> None:
+    def set_literal_values(self, test: Test, values: frozenset[tuple[str, int]]) -> None:
         """Set the matrix values of a test that have no `${…}`, as axis and position."""
-        self._stated_values[id(test)] = values
+        self._literal_values[id(test)] = values
 
     def set_location(self, file: str, line: int) -> None:
         """Set the file and the line of the entries."""

@@ -71,7 +71,7 @@ class MatrixNamer:
         return [
             f"{name}={value}"
             if looks.count(looks[position]) == 1
-            and self._manifest.is_stated_value(test, name, position)
+            and self._manifest.is_literal_value(test, name, position)
             and self._is_shown(name, value)
             else by_place[position]
             for position, value in enumerate(values)

@@ -30,15 +30,15 @@ def find_active_quarantine(entry: Test | Folder | Tag | None, settings: Settings
         today: The current date in UTC. The last day of a quarantine belongs to it.
 
     """
-    stated = entry.quarantine if entry else None
-    if not stated or settings.ignore_quarantine or stated.until < today:
+    quarantine = entry.quarantine if entry else None
+    if not quarantine or settings.ignore_quarantine or quarantine.until < today:
         return None
-    return Quarantine(stated.until.isoformat(), stated.reason, stated.issue)
+    return Quarantine(quarantine.until.isoformat(), quarantine.reason, quarantine.issue)
 
 
 def find_ended_quarantines(candidates: Sequence[Candidate], settings: Settings, today: date) -> list[str]:
     """Return a warning about the entries whose quarantine has ended."""
-    ended = _list_names(candidates, settings, lambda stated: stated.until < today)
+    ended = _list_names(candidates, settings, lambda quarantine: quarantine.until < today)
     if not ended:
         return []
     return [f"Quarantine ended, so each result counts again: {ended}. Fix the test, or extend `until`."]
@@ -46,7 +46,7 @@ def find_ended_quarantines(candidates: Sequence[Candidate], settings: Settings, 
 
 def find_ending_quarantines(candidates: Sequence[Candidate], settings: Settings, today: date) -> list[str]:
     """Return a notice about the entries whose quarantine ends soon."""
-    ending = _list_names(candidates, settings, lambda stated: 0 <= (stated.until - today).days <= _NOTICE_DAYS)
+    ending = _list_names(candidates, settings, lambda quarantine: 0 <= (quarantine.until - today).days <= _NOTICE_DAYS)
     return [f"Quarantine ends within {_NOTICE_DAYS} days: {ending}. A result counts after its date."] if ending else []
 
 
@@ -78,10 +78,10 @@ def _list_names(
     if settings.ignore_quarantine:
         return ""
     listed = [
-        (candidate, stated)
+        (candidate, quarantine)
         for candidate in candidates
-        if candidate.entry and (stated := candidate.entry.quarantine) and is_listed(stated)
+        if candidate.entry and (quarantine := candidate.entry.quarantine) and is_listed(quarantine)
     ]
-    names = [f"{quote_name(candidate.display_name)} ({stated.until})" for candidate, stated in listed]
+    names = [f"{quote_name(candidate.display_name)} ({quarantine.until})" for candidate, quarantine in listed]
     more = len(names) - _MAX_SHOWN_NAMES
     return ", ".join(names[:_MAX_SHOWN_NAMES]) + (f" and {more:,} more" if more > 0 else "")

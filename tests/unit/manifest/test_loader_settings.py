@@ -232,6 +232,6 @@ def test_matrix_states_literal_values() -> None:
     text = "tests: [{id: a, matrix: {L: [en, '${A}', $$], B: x}}, {id: b, matrix: {L: ['${A}']}}]"
     manifest = read_manifest(text, {"A": "fr"})
     first, second = manifest.tests
-    assert [manifest.is_stated_value(first, "L", place) for place in range(4)] == [True, False, False, False]
-    assert manifest.is_stated_value(first, "B", 0)
-    assert not manifest.is_stated_value(second, "L", 0)
+    assert [manifest.is_literal_value(first, "L", place) for place in range(4)] == [True, False, False, False]
+    assert manifest.is_literal_value(first, "B", 0)
+    assert not manifest.is_literal_value(second, "L", 0)

@@ -123,7 +123,7 @@ def test_ended_quarantine_is_not_in_effect() -> None:
     assert build({"tests": [entry]})[0].quarantine is None
 
 
-def test_combinations_show_stated_values() -> None:
+def test_combinations_show_literal_values() -> None:
     """A value of the option `variables` is hidden in the names of all runs."""
     matrix = {"LOCALE": ["en", "fr"], "MODE": ["dark", "light"]}
     settings, manifest = (
@@ -131,7 +131,7 @@ def test_combinations_show_stated_values() -> None:
         Manifest.model_validate({"tests": [{"id": "t", "matrix": matrix}]}),
     )
     stated = frozenset((name, position) for name in matrix for position in range(2))
-    manifest.set_stated_values(manifest.tests[0], stated)
+    manifest.set_literal_values(manifest.tests[0], stated)
     builder = RequestBuilder(settings, manifest, TODAY, RerunCommands(settings, manifest, ""))
     (candidate,) = collect_candidates(settings, manifest)
     assert [run.name for run in builder.build(candidate)] == [

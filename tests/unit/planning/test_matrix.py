@@ -23,12 +23,12 @@ def list_labels(axes: dict[str, list[str]], unstated: frozenset[tuple[str, int]]
     manifest = Manifest.model_validate({"tests": [{"id": "t", "matrix": axes}]})
     (test,) = manifest.tests
     stated = {(name, position) for name, values in axes.items() for position in range(len(values))}
-    manifest.set_stated_values(test, frozenset(stated - unstated))
+    manifest.set_literal_values(test, frozenset(stated - unstated))
     namer = MatrixNamer(manifest, {HIDDEN}, lambda text: CREDENTIAL in text)
     return [combination.label for combination in namer.combine(test, axes)]
 
 
-def test_stated_values_are_shown() -> None:
+def test_literal_values_are_shown() -> None:
     """An axis with one value has no label."""
     assert list_labels({"LOCALE": ["en", "fr-CA"], "OS": ["linux"], "SIZE": ["1 280", "640"]}) == [
         "LOCALE=en, SIZE=1 280",
