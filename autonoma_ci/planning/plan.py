@@ -210,7 +210,7 @@ def build_plan(settings: Settings, manifest: Manifest | None, context: PlanConte
 
     # The shard and the limit of this job step.
     if shard and not settings.selects_nothing:
-        if failed_runs and failed_runs.shard == str(shard) != "1/1":
+        if failed_runs and failed_runs.shard == str(shard):
             notes.append(f"Shard {shard}: {failed_runs.path} has only runs of this shard, so all of them are selected.")
         else:
             requests, note = select_shard(requests, shard)

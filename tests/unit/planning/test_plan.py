@@ -614,6 +614,7 @@ def build_retries(*retries: int, **options: Any) -> plan.Plan:
         (build_retries(2, 0, 1), "At most 6 runs: 3 in the plan, and up to 3 retries."),
         (build_retries(2, 2, max_runs=3), "At most 3 runs: 2 in the plan, and up to 1 retry because of max-runs."),
         (build_retries(2, 2, max_runs=2), "At most 2 runs: 2 in the plan, and no retries because of max-runs."),
+        (build_retries(2, max_runs=3), "At most 3 runs: 1 in the plan, and up to 2 retries."),
         (build_retries(2, max_runs=9), "At most 3 runs: 1 in the plan, and up to 2 retries."),
         (build_retries(0, max_runs=9), "At most 1 run: 1 in the plan, without retries."),
         (plan.Plan((), retry_budget=5), ""),

@@ -19,9 +19,7 @@ from autonoma_ci.planning.selection import (
     Rule,
     Selection,
     collect_candidates,
-    find_groups_off_by_default,
     find_unmatched_patterns,
-    is_off,
     select_by_groups,
     select_changed,
     select_failed,
@@ -198,19 +196,7 @@ def test_selection_is_subset_in_plan_order(
     assert positions == sorted(set(positions))
     assert len(selection.candidates) + sum(selection.left_out.values()) == len(candidates)
     for candidate in selection.candidates:
-        assert not is_off(candidate, find_groups_off_by_default(manifest), groups)
+        off_by_default = candidate.groups & {"off", "late"}
+        assert not off_by_default or not off_by_default.isdisjoint(groups)
         assert candidate.groups.isdisjoint(excluded)
         assert not groups or not candidate.groups.isdisjoint(groups)
-
-
-@given(ENTRIES, st.sets(st.sampled_from("xyz")), st.sampled_from("xyz"))
-def test_fewer_changed_files_add_no_run(entries: list[object], files: set[str], removed: str) -> None:
-    """Removing a file from the changed set never adds an entry."""
-    candidates = collect_candidates(Settings(), Manifest.model_validate({"tests": entries}))
-    selection = start_selection(candidates)
-
-    def select_for(changed: set[str]) -> set[Candidate]:
-        kept = select_changed(selection, lambda patterns: not changed.isdisjoint(patterns)).candidates
-        return {candidate._replace(entry=None) for candidate in kept}
-
-    assert select_for(files - {removed}) <= select_for(files)
