@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 # Values of `CloneError.needed_depth`.
 COMPLETE_HISTORY, MERGE_WITH_PARENTS = 0, 2
 _CLONE_AGAIN = "Clone the repository again."
+OBJECT_TOO_LARGE = "the clone has a commit, directory or file that is too large"
 
 
 class CloneError(Exception):

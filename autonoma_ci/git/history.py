@@ -1,4 +1,8 @@
-"""Find the merge bases of two commits."""
+"""Find the merge bases of two commits.
+
+`find_merge_base` of dulwich skips the commits that a shallow clone lacks, so it can return an older base. A missing part
+of the history must be a doubt here.
+"""
 
 from __future__ import annotations
 

@@ -12,11 +12,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from autonoma_ci.fs.files import read_head
-from autonoma_ci.git.errors import COMPLETE_HISTORY, CloneError
+from autonoma_ci.git.errors import COMPLETE_HISTORY, OBJECT_TOO_LARGE, CloneError
 from autonoma_ci.startup import NamedTuple, lazy_pattern
 
 if TYPE_CHECKING:
-    import mmap
+    from collections.abc import Iterator
     from pathlib import Path
     from typing import Self
 
@@ -25,22 +25,16 @@ if TYPE_CHECKING:
 
 # The numbers of the types in a pack. Source: git help gitformat-pack.
 COMMIT, TREE, BLOB = 1, 2, 3
-_OFS_DELTA, _REF_DELTA = 6, 7
 _TYPE_NAMES = {COMMIT: "commit", TREE: "directory", BLOB: "file"}
 _TYPES = {b"commit": COMMIT, b"tree": TREE, b"blob": BLOB}
-_TOO_LARGE = "the clone has a commit, directory or file that is too large"
 # The largest commit and tree, in bytes. A directory with 100,000 files has a tree of about 5 MB.
 MAX_OBJECT_BYTES = 32 * 1024**2
 # In objects, and in bytes of all objects. Reading a commit takes about 30 µs.
 MAX_OBJECTS = 200_000
 MAX_TOTAL_BYTES = 1024**3
-# In bytes, for each pack. The default of dulwich is 96 MiB.
-_DELTA_CACHE_BYTES = 16 * 1024**2
 # git follows chains of at most five stores. Source: alt_odb_usable and link_alt_odb_entries in object-file.c of git.
 _MAX_STORES = 20
 _MAX_ALTERNATES_BYTES = 64 * 1024
-# A header of a delta has two sizes of at most 10 bytes each.
-_DELTA_HEADER_BYTES = 20
 # Type and size, before the content in a file of its own.
 _LOOSE_HEADER_BYTES = 32
 _COMMIT_RE = lazy_pattern(
@@ -101,23 +95,33 @@ class ObjectReader:
         self._objects_left, self._bytes_left = MAX_OBJECTS, MAX_TOTAL_BYTES
 
     def __enter__(self) -> Self:
-        """Open the packs."""
-        from dulwich.pack import Pack
+        """Open the packs.
 
+        Raises:
+            OSError: A pack is unreadable.
+
+        """
+        # Loaded only here, because the import takes 40 ms.
+        from autonoma_ci.git.packs import open_pack
+
+        try:
+            for path in self._list_packs():
+                # Another process can repack the clone at the same time. It deletes the index first.
+                with suppress(FileNotFoundError):
+                    self._packs.append(open_pack(path, self._format, MAX_OBJECT_BYTES))
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _list_packs(self) -> Iterator[str]:
+        """Yield the path of each pack with an index, without the ending."""
         for directory in self._directories:
             with suppress(FileNotFoundError):
-                names = {path.name for path in (directory / "pack").iterdir()}
-                self._packs += [
-                    Pack(
-                        str(directory / "pack" / name.removesuffix(".idx")),
-                        object_format=self._format,
-                        delta_base_cache_limit=_DELTA_CACHE_BYTES,
-                    )
-                    for name in sorted(names)
-                    # git writes the index last, and deletes it first.
-                    if name.endswith(".idx") and name.removesuffix(".idx") + ".pack" in names
-                ]
-        return self
+                paths = sorted((directory / "pack").iterdir())
+                stems = {path.stem for path in paths if path.suffix == ".pack"}
+                # git writes the index last.
+                yield from (str(path.with_suffix("")) for path in paths if path.suffix == ".idx" and path.stem in stems)
 
     def __exit__(self, *_: object) -> None:
         """Close the packs."""
@@ -172,20 +176,21 @@ class ObjectReader:
         self._objects_left -= 1
         if self._objects_left < 0 or self._bytes_left < 0:
             raise CloneError("the base is too many commits away", "Update the branch.")
-        actual_kind, data = self._read_from_pack(name, max_bytes) or self._read_loose(name, kind, max_bytes)
+        actual_kind, data = self._read_from_pack(name) or self._read_loose(name, kind, max_bytes)
         if actual_kind != kind:
             raise CloneError(f"the clone has a damaged {_TYPE_NAMES[kind]}")
+        if len(data) > max_bytes:
+            raise CloneError(OBJECT_TOO_LARGE)
         self._bytes_left -= len(data)
         return data
 
-    def _read_from_pack(self, name: bytes, max_bytes: int) -> tuple[int, bytes] | None:
+    def _read_from_pack(self, name: bytes) -> tuple[int, bytes] | None:
         raw_name = bytes.fromhex(name.decode("ascii"))
         for index, pack in enumerate(self._packs):
             try:
                 offset = pack.index.object_offset(raw_name)  # type: ignore[arg-type]
             except KeyError:
                 continue
-            _check_size(pack, offset, self._format.oid_length, max_bytes)
             if index:
                 # The next object is probably in the same pack.
                 self._packs.insert(0, self._packs.pop(index))
@@ -213,7 +218,7 @@ def _unpack_loose(data: bytes, max_bytes: int) -> tuple[int, bytes]:
     decompressor = zlib.decompressobj()
     header, _, content = decompressor.decompress(data, max_bytes + _LOOSE_HEADER_BYTES).partition(b"\0")
     if len(content) > max_bytes or decompressor.unconsumed_tail:
-        raise CloneError(_TOO_LARGE)
+        raise CloneError(OBJECT_TOO_LARGE)
     type_name, _, size = header.partition(b" ")
     if type_name not in _TYPES or size != b"%d" % len(content):
         raise CloneError("the clone has a damaged object")
@@ -229,46 +234,3 @@ def _find_object_directories(directory: Path) -> list[Path]:
             paths = [current / os.fsdecode(line) for line in content.splitlines() if line and line[:1] != b"#"]
             directories += [path for path in paths if path not in directories][: _MAX_STORES - len(directories)]
     return directories
-
-
-def _check_size(pack: Pack, offset: int, hash_bytes: int, max_bytes: int) -> None:
-    """Check the size of a packed object before it is unpacked.
-
-    Raises:
-        CloneError: The object is too large.
-
-    """
-    # dulwich unpacks an object of any size, so its header is read before.
-    buffer = pack.data._buffer()  # noqa: SLF001 - dulwich has no public function that returns a size
-    kind = buffer[offset] >> 4 & 7
-    size, end = _read_size(buffer, offset, first_bits=4)
-    if kind == _REF_DELTA:
-        end += hash_bytes
-    elif kind == _OFS_DELTA:
-        _, end = _read_size(buffer, end)
-    sizes = [size]
-    if kind in {_OFS_DELTA, _REF_DELTA}:
-        header = zlib.decompressobj().decompress(buffer[end : end + 2 * _DELTA_HEADER_BYTES], _DELTA_HEADER_BYTES)
-        base_size, position = _read_size(header, 0)
-        sizes += [base_size, _read_size(header, position)[0]]
-    if max(sizes) > max_bytes:
-        raise CloneError(_TOO_LARGE)
-
-
-def _read_size(buffer: bytes | mmap.mmap, position: int, first_bits: int = 7) -> tuple[int, int]:
-    """Return a size of variable length, and the position after it.
-
-    Args:
-        buffer: The bytes.
-        position: The position of the first byte.
-        first_bits: How many bits of the first byte belong to the size.
-
-    """
-    byte = buffer[position]
-    size, shift = byte & (1 << first_bits) - 1, first_bits
-    while byte & 0x80:
-        position += 1
-        byte = buffer[position]
-        size |= (byte & 0x7F) << shift
-        shift += 7
-    return size, position + 1

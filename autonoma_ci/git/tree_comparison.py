@@ -1,4 +1,8 @@
-"""Compare the files of two commits."""
+"""Compare the files of two commits, within limits.
+
+`walk_trees` of dulwich stores the path of each entry of a directory, also of unchanged ones. In a deep directory with
+many entries, these paths would fill the memory.
+"""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ OWNERS = {
     "pydantic": {"manifest/schema.py", "manifest/loader.py", "reports/results_schema.py"},
     "jinja2": {"reports/html.py"},
     "rich": {"app/live_table.py"},
-    "dulwich": {"git/layout.py", "git/objects.py"},
+    "dulwich": {"git/layout.py", "git/objects.py", "git/packs.py"},
     "junitparser": {"reports/junit.py"},
     "argparse": {"config/arguments.py"},
     # `streams` measures how long a reader stalls, which no fake clock can simulate.
