@@ -1,7 +1,7 @@
 """Find the merge bases of two commits.
 
-`find_merge_base` of dulwich skips the commits that a shallow clone lacks, so it can return an older base. A missing part
-of the history must be a doubt here.
+`find_merge_base` of dulwich skips the commits that a shallow clone lacks, so it can return an older base. Here, a
+missing part of the history is a doubt.
 """
 
 from __future__ import annotations
