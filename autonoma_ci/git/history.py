@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 # Marks of a commit: it belongs to the history of the first commit, of the second one, or of a common commit.
 _OF_FIRST, _OF_SECOND, _BELOW_COMMON = 1, 2, 4
 _COMMON = _OF_FIRST | _OF_SECOND
-# How many commits are read that are older than all bases. Reading them takes at most 0.2 s.
-_MAX_OLDER_COMMITS = 5000
+# How many commits are read after all common ancestors were found. Reading them takes at most 0.2 s.
+_MAX_FURTHER_COMMITS = 5000
 
 
 def find_merge_bases(
@@ -92,12 +92,11 @@ class _HistoryWalk:
                     # One commit is in the history of the other, so every other common commit is below it.
                     return [name]
                 common.append(name)
-            if marks & _COMMON == _COMMON:
                 marks |= _BELOW_COMMON
             elif name in self._shallow_commits:
                 unknown_parents.add(name)
             self._mark_parents(name, marks)
-        # A commit that turned out to be common later has common parents, so they do not matter.
+        # The parents of a common commit are common too, so they do not matter.
         if any(self._marks[name] & _COMMON != _COMMON for name in unknown_parents):
             raise CloneError("the clone is too shallow to find the base", needed_depth=COMPLETE_HISTORY)
         return self._remove_ancestors(list(dict.fromkeys(common)))
@@ -115,11 +114,10 @@ class _HistoryWalk:
 
         """
         if len(common) > 1:
-            oldest = min(self._commits[name].time for name in common)
-            commits_left = _MAX_OLDER_COMMITS
-            while self._queue and commits_left:
-                # Older commits matter only if the time of one is wrong.
-                commits_left -= -self._queue[0][0] < oldest
+            # The rest of the history matters only if times of commits are equal or wrong.
+            for _ in range(_MAX_FURTHER_COMMITS):
+                if not self._queue:
+                    break
                 _, name = heapq.heappop(self._queue)
                 self._mark_parents(name, self._marks[name])
         bases = [name for name in common if not self._marks[name] & _BELOW_COMMON]

@@ -136,9 +136,11 @@ def test_merge_commit_without_parents_names_depth(repository: GitRepository, tmp
 def test_merge_commit_of_author_needs_history(repository: GitRepository, tmp_path: Path) -> None:
     """Who pushes a merge commit to the change could choose its first parent."""
     clone, context = clone_merge_of_change(repository, tmp_path, 2)
-    clone.git("update-ref", "-d", "refs/remotes/pull/7/merge")
-    with pytest.raises(CloneError, match="lacks the branch to compare with"):
-        find_changes(clone, MAIN, context)
+    # The server's merge is another commit, or the clone does not have it.
+    for arguments in (("refs/remotes/pull/7/merge", "HEAD^1"), ("-d", "refs/remotes/pull/7/merge")):
+        clone.git("update-ref", *arguments)
+        with pytest.raises(CloneError, match="lacks the branch to compare with"):
+            find_changes(clone, MAIN, context)
 
 
 def test_commit_of_target_branch_has_no_base(repository: GitRepository) -> None:
@@ -172,6 +174,9 @@ def test_unknown_branch_is_doubt(repository: GitRepository, tmp_path: Path) -> N
     """The build can be of the default branch."""
     repository.checkout("main")
     clone = repository.clone(tmp_path / "clone")
+    clone.checkout("feature", start="origin/feature")
+    with pytest.raises(CloneError, match="branch of the build is unknown"):
+        find_changes(clone, ChangeBase(), BuildContext("ci"))
     clone.git("checkout", "-q", "--detach", "origin/feature")
     for context in (BuildContext(), BuildContext("ci")):
         with pytest.raises(CloneError, match="branch of the build is unknown"):

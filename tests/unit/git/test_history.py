@@ -32,10 +32,14 @@ def name_of(number: int) -> bytes:
 
 
 def find_bases(parents: Parents, times: list[int], shallow: AbstractSet[int] = frozenset()) -> set[int]:
-    """Return the merge bases of the last two commits."""
+    """Return the merge bases of the last two commits.
+
+    The clone has only the commits that are not behind a shallow one.
+    """
+    known_parents = [set() if number in shallow else of_commit for number, of_commit in enumerate(parents)]
+    present = ancestors(known_parents, len(parents) - 1) | ancestors(known_parents, len(parents) - 2)
     commits = {
-        name_of(number): Commit(b"", tuple(map(name_of, sorted(of_commit))), times[number])
-        for number, of_commit in enumerate(parents)
+        name_of(number): Commit(b"", tuple(map(name_of, sorted(parents[number]))), times[number]) for number in present
     }
     names = find_merge_bases(
         name_of(len(parents) - 1), name_of(len(parents) - 2), commits.__getitem__, frozenset(map(name_of, shallow))
@@ -77,12 +81,22 @@ def test_wrong_times_change_no_base(parents: Parents, times: list[int]) -> None:
 
 @given(histories(), st.lists(st.integers(-5, 5), min_size=14))
 def test_wrong_times_in_long_history_lose_no_base(parents: Parents, times: list[int]) -> None:
-    """With a limit on older commits, wrong times can add a common ancestor."""
+    """With a limit on further commits, wrong times can add a common ancestor."""
     common, best = common_ancestors(parents)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(history, "_MAX_OLDER_COMMITS", 1)
+        patch.setattr(history, "_MAX_FURTHER_COMMITS", 1)
         if best:
             assert best <= find_bases(parents, times) <= common
+
+
+@given(histories())
+def test_correct_times_need_no_further_commits(parents: Parents) -> None:
+    """After all common ancestors were found, the rest of the history changes nothing."""
+    _, best = common_ancestors(parents)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(history, "_MAX_FURTHER_COMMITS", 0)
+        if best:
+            assert find_bases(parents, list(range(len(parents)))) == best
 
 
 @given(histories(), st.data())
@@ -97,6 +111,12 @@ def test_shallow_history_never_loses_bases(parents: Parents, data: st.DataObject
         assert shallow or not best
     else:
         assert best <= found <= common
+
+
+def test_shallow_commit_can_be_base() -> None:
+    """Its missing parents do not matter, even if wrong times hide at first that it is common."""
+    for times in ([0, 10, 20, 30], [0, 10, 20, 5]):
+        assert find_bases([set(), {0}, {1}, {1}], times, {1}) == {1}
 
 
 def test_merge_commit_needs_only_its_parents() -> None:

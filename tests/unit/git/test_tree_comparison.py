@@ -72,9 +72,8 @@ def test_comparison_finds_all_differences(first: Tree, second: Tree) -> None:
     old, new = flatten(first), flatten(second)
     expected = {path for path in old.keys() | new.keys() if old.get(path) != new.get(path)}
     assert comparison.paths == expected
-    items = [item for files in (old, new) for path, item in files.items() if path in expected]
-    assert bool(comparison.submodules) == any(item.mode == SUBMODULE for item in items)
-    assert comparison.submodules <= comparison.paths
+    submodules = {path for files in (old, new) for path, item in files.items() if item.mode == SUBMODULE}
+    assert comparison.submodules == expected & submodules
 
 
 def test_equal_trees_are_not_read() -> None:
@@ -114,3 +113,13 @@ def test_long_paths_are_doubt() -> None:
     }
     with pytest.raises(CloneError, match="too long"):
         store.compare(b"old", b"new")
+
+
+def test_deep_tree_without_files_is_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The paths of directories count too, because the tree can lack files."""
+    monkeypatch.setattr(tree_comparison, "MAX_PATH_BYTES", 1000)
+    store = TreeStore()
+    store.trees = {b"%d" % level: {b"d": TreeItem(DIRECTORY, b"%d" % (level + 1))} for level in range(100)}
+    store.trees |= {b"100": {}, b"empty": {}}
+    with pytest.raises(CloneError, match="too long"):
+        store.compare(b"empty", b"0")
