@@ -215,9 +215,9 @@ def _unpack_loose(data: bytes, max_bytes: int) -> tuple[int, bytes]:
         CloneError: The object is too large or damaged.
 
     """
-    decompressor = zlib.decompressobj()
-    header, _, content = decompressor.decompress(data, max_bytes + _LOOSE_HEADER_BYTES).partition(b"\0")
-    if len(content) > max_bytes or decompressor.unconsumed_tail:
+    text = zlib.decompressobj().decompress(data, max_bytes + _LOOSE_HEADER_BYTES)
+    header, _, content = text.partition(b"\0")
+    if len(content) > max_bytes:
         raise CloneError(OBJECT_TOO_LARGE)
     type_name, _, size = header.partition(b" ")
     if type_name not in _TYPES or size != b"%d" % len(content):

@@ -112,7 +112,7 @@ def test_missing_object_is_doubt(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["loose", "packed"])
-def test_large_object_is_not_unpacked(kind: str, tmp_path: Path) -> None:
+def test_large_object_is_not_unpacked(kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A small file can unpack to gigabytes, so its size is checked before."""
     store, blob = create_store(tmp_path / "objects"), Blob.from_string(b"\0" * 1_000_001)
     add_objects(store, (blob,), is_packed=kind == "packed")
@@ -120,6 +120,11 @@ def test_large_object_is_not_unpacked(kind: str, tmp_path: Path) -> None:
         assert reader.read(blob.id, BLOB, 1_000_001) == blob.data
         with pytest.raises(CloneError, match="too large"):
             reader.read(blob.id, BLOB, 1_000_000)
+    monkeypatch.setattr(objects, "MAX_OBJECT_BYTES", 1_000_000)
+    if kind == "packed":
+        # The pack has the limit, whatever the caller allows.
+        with ObjectReader(tmp_path / "objects", 40) as reader, pytest.raises(CloneError, match="too large"):
+            reader.read(blob.id, BLOB, 1_000_001)
 
 
 def add_pack(folder: Path, items: list[UnpackedObject]) -> None:

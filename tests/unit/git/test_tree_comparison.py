@@ -104,6 +104,16 @@ def test_tree_with_countless_files_is_doubt(monkeypatch: pytest.MonkeyPatch) -> 
         store.compare(b"empty", b"0")
 
 
+def test_number_of_files_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory with too many short names is a doubt too."""
+    store = TreeStore()
+    store.trees = {b"new": {b"%d" % number: TreeItem(FILE, b"1" * 40) for number in range(100)}, b"old": {}}
+    assert len(store.compare(b"old", b"new").paths) == 100
+    monkeypatch.setattr(tree_comparison, "MAX_CHANGED_FILES", 50)
+    with pytest.raises(CloneError, match="more than 50 files changed"):
+        store.compare(b"old", b"new")
+
+
 def test_long_paths_are_doubt() -> None:
     """The paths of all files together have a size limit."""
     store = TreeStore()
