@@ -43,10 +43,15 @@ def test_worktree_has_two_directories(tmp_path: Path) -> None:
     root = tmp_path.resolve()
     own = root / "main/.git/worktrees/linked"
     write(root, {"linked/.git": f"gitdir: {own}\n", "main/.git/worktrees/linked/commondir": "../..\n"})
+    write(root / "main/.git", {"HEAD": FIRST, "worktrees/linked/HEAD": SECOND, "refs/heads/main": FIRST})
     layout = find_clone(str(root / "linked"))
     assert layout.root == root / "linked"
     assert layout.git_directory == own
     assert layout.shared_directory.resolve() == root / "main/.git"
+    assert [RefReader(layout).resolve(name) for name in ("HEAD", "refs/heads/main")] == [
+        SECOND.encode(),
+        FIRST.encode(),
+    ]
 
 
 def test_submodule_has_relative_git_file(tmp_path: Path) -> None:
