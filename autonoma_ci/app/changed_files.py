@@ -131,7 +131,7 @@ def _compare_by_api(
     if not (support and token):
         return run_everything(reason)
     # Loaded only here, because it imports requests.
-    from autonoma_ci.ci.compare import CompareError
+    from autonoma_ci.ci.changes.compare import CompareError
 
     try:
         compared = support.compare(environ, ci.build_context, base, token, clock)

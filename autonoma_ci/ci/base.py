@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
-from autonoma_ci.ci.change_base import NO_BASE_FACTS, BaseFacts, decide_change_base
+from autonoma_ci.ci.changes.change_base import NO_BASE_FACTS, BaseFacts, decide_change_base
 from autonoma_ci.escaping import escape_log_line
 from autonoma_ci.models import PULL_REQUEST, BuildContext, BuildIdRules
 from autonoma_ci.startup import NamedTuple
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from autonoma_ci.ci.changes.compare import ComparedFiles
     from autonoma_ci.ci.comments.sticky import CommentThread
-    from autonoma_ci.ci.compare import ComparedFiles
     from autonoma_ci.clock import Clock
     from autonoma_ci.config.parsers import Shard
     from autonoma_ci.errors import Diagnostic

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from autonoma_ci.app.report_builder import describe_source
-from autonoma_ci.ci.change_base import NoBaseReason
+from autonoma_ci.ci.changes.change_base import NoBaseReason
 from autonoma_ci.ci.detection import DETECTION_RULES
 from tests.architecture.package import ROOT
 from tests.support.base_cases import BASE_CASES

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 # The modules that may import a library. The plain job stays fast because few of them do.
 OWNERS = {
-    "requests": {"api/transport.py", "ci/http.py"}
+    "requests": {"api/transport.py", "ci/rest/http.py"}
     | {f"net/{name}.py" for name in ("session", "redirects", "wait_for_url", "download")},
-    "urllib3": {"api/transport.py", "ci/http.py"}
+    "urllib3": {"api/transport.py", "ci/rest/http.py"}
     | {f"net/{name}.py" for name in ("connection", "errors", "wait_for_url", "download")},
     "yaml": {"yaml_subset/parser.py", "yaml_subset/errors.py"},
     "pydantic": {"manifest/schema.py", "manifest/loader.py", "reports/results_schema.py"},

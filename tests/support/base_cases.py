@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.change_base import NoBaseReason as Reason
+from autonoma_ci.ci.changes.change_base import NoBaseReason as Reason
 from autonoma_ci.models import ChangeBase
 from tests.support import ci_environments as environments
 from tests.support.ci_environments import HEAD, MERGE, TARGET

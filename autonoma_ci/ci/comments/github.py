@@ -11,13 +11,13 @@ from urllib.parse import quote
 
 from autonoma_ci.ci.comments.rest import CommentEndpoints, RestCommentThread
 from autonoma_ci.ci.env import env_reader
-from autonoma_ci.ci.github_api import create_github_client, find_github_hint
-from autonoma_ci.ci.http import api_base_url
+from autonoma_ci.ci.rest.github_api import create_github_client, find_github_hint
+from autonoma_ci.ci.rest.http import api_base_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autonoma_ci.ci.http import RestError
+    from autonoma_ci.ci.rest.http import RestError
     from autonoma_ci.clock import Clock
     from autonoma_ci.models import BuildContext
     from autonoma_ci.redaction.redactor import Secret

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.comments.rest import CommentEndpoints, RestCommentThread
 from autonoma_ci.ci.env import env_reader, first_number, first_set
-from autonoma_ci.ci.http import RestClient, api_base_url
+from autonoma_ci.ci.rest.http import RestClient, api_base_url
 from autonoma_ci.escaping import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autonoma_ci.ci.http import RestError
+    from autonoma_ci.ci.rest.http import RestError
     from autonoma_ci.clock import Clock
     from autonoma_ci.models import BuildContext
     from autonoma_ci.redaction.redactor import Secret

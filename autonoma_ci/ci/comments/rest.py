@@ -11,12 +11,12 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.ci.comments.sticky import Comment
-from autonoma_ci.ci.http import RestError
+from autonoma_ci.ci.rest.http import RestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autonoma_ci.ci.http import RestClient
+    from autonoma_ci.ci.rest.http import RestClient
 
 # 38 of the client's 50 requests can read comments, which leaves 12 to write. GitHub allows at most 2,500 comments on a
 # change, which are 25 pages of 100. GitLab allows 5,000, plus system notes: of those, we read the 3,800 changed last.

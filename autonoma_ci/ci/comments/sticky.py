@@ -9,8 +9,8 @@ import re
 from hmac import compare_digest
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from autonoma_ci.ci.http import RestError
 from autonoma_ci.ci.ownership import Claim, build_mark, decide_ownership, parse_mark, shared_warning, sign_mark
+from autonoma_ci.ci.rest.http import RestError
 from autonoma_ci.escaping import markdown_link
 from autonoma_ci.identity import short_digest
 from autonoma_ci.models import Conclusion

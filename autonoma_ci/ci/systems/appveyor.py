@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.base import CISystem, RemotePublisher
-from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason
+from autonoma_ci.ci.changes.change_base import BaseFacts, NoBaseReason
 from autonoma_ci.ci.env import (
     env_reader,
     find_untrusted_fork,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from autonoma_ci.ci.base import PublishContext, ReportPublisher
-    from autonoma_ci.ci.http import RestClient
+    from autonoma_ci.ci.rest.http import RestClient
     from autonoma_ci.models import Report
 
 _MAX_MESSAGE_CHARS = 500
@@ -88,7 +88,7 @@ class AppVeyor(CISystem):
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
         """Return the publisher for the build's agent, if its URL is known."""
         # Imports requests, which other systems and other commands do not need.
-        from autonoma_ci.ci.http import RestClient
+        from autonoma_ci.ci.rest.http import RestClient
 
         try:
             url = parse_api_base_url(context.environ.get("APPVEYOR_API_URL", ""))
@@ -115,7 +115,7 @@ class AppVeyorPublisher(RemotePublisher):
 
     def publish(self, report: Report) -> list[str]:
         """Send variables and message, and return warnings about missing data."""
-        from autonoma_ci.ci.http import RestError
+        from autonoma_ci.ci.rest.http import RestError
 
         if not report.verdict:
             return []

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from autonoma_ci.ci.base import MIN_MASK_LENGTH, CISystem, PlainLogFormatter
-from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason, read_trigger
+from autonoma_ci.ci.changes.change_base import BaseFacts, NoBaseReason, read_trigger
 from autonoma_ci.ci.env import (
     env_reader,
     first_branch,

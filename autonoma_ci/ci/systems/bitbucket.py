@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from autonoma_ci.ci.base import CISystem, RemotePublisher, Workspace
-from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason
+from autonoma_ci.ci.changes.change_base import BaseFacts, NoBaseReason
 from autonoma_ci.ci.env import (
     env_reader,
     first_branch,
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from autonoma_ci.ci.base import PublishContext, ReportPublisher
-    from autonoma_ci.ci.http import RestClient
     from autonoma_ci.ci.ownership import OwnerMark
+    from autonoma_ci.ci.rest.http import RestClient
     from autonoma_ci.config.parsers import Shard
     from autonoma_ci.models import Report, RunResult
 
@@ -140,7 +140,7 @@ class Bitbucket(CISystem):
 def _create_code_insights_publishers(context: PublishContext) -> Sequence[ReportPublisher]:
     """Return the publisher of the report, if the commit is known."""
     # Imports requests, which other systems and other commands do not need.
-    from autonoma_ci.ci.http import RestClient
+    from autonoma_ci.ci.rest.http import RestClient
 
     get = env_reader(context.environ)
     workspace, slug, build = map(get, ("BITBUCKET_WORKSPACE", "BITBUCKET_REPO_SLUG", "BITBUCKET_BUILD_NUMBER"))
@@ -173,7 +173,7 @@ class CodeInsightsPublisher(RemotePublisher):
 
     def publish(self, report: Report) -> list[str]:
         """Write the report and its annotations, and return warnings."""
-        from autonoma_ci.ci.http import RestError
+        from autonoma_ci.ci.rest.http import RestError
 
         if not report.verdict or (report.verdict.conclusion is Conclusion.SKIPPED and not was_any_run_sent(report)):
             return []
@@ -253,7 +253,7 @@ class CodeInsightsPublisher(RemotePublisher):
             RestError: The request failed with another status than 404.
 
         """
-        from autonoma_ci.ci.http import RestError
+        from autonoma_ci.ci.rest.http import RestError
 
         try:
             owner = _find_owner_mark(self._client.request("GET", path).data)
@@ -271,7 +271,7 @@ class CodeInsightsPublisher(RemotePublisher):
             RestError: The request failed with another status than 404.
 
         """
-        from autonoma_ci.ci.http import RestError
+        from autonoma_ci.ci.rest.http import RestError
 
         try:
             self._client.request("DELETE", path)

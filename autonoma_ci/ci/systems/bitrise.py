@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.base import CISystem
-from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason, read_trigger
+from autonoma_ci.ci.changes.change_base import BaseFacts, NoBaseReason, read_trigger
 from autonoma_ci.ci.env import (
     env_reader,
     first_branch,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from autonoma_ci.ci.base import CISystem
-from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason
+from autonoma_ci.ci.changes.change_base import BaseFacts, NoBaseReason
 from autonoma_ci.ci.env import env_reader, first_branch, first_commit, first_number, first_repository, first_web_url
 from autonoma_ci.ci.publishers.env_file import create_env_file_publishers
 from autonoma_ci.models import BuildContext

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.base import MIN_MASK_LENGTH, CISystem, CommentSupport, CompareSupport, Workspace
-from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason, describe_merge_group, read_trigger
+from autonoma_ci.ci.changes.change_base import BaseFacts, NoBaseReason, describe_merge_group, read_trigger
 from autonoma_ci.ci.env import (
     env_reader,
     find_untrusted_fork,
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from autonoma_ci.ci.base import LogGroup, PublishContext, ReportPublisher
+    from autonoma_ci.ci.changes.compare import ComparedFiles
     from autonoma_ci.ci.comments.rest import RestCommentThread
-    from autonoma_ci.ci.compare import ComparedFiles
     from autonoma_ci.clock import Clock
     from autonoma_ci.errors import Diagnostic
     from autonoma_ci.models import ChangeBase, Report
@@ -91,7 +91,7 @@ def _compare_changes(
     environ: Mapping[str, str], context: BuildContext, base: ChangeBase, token: Secret, clock: Clock
 ) -> ComparedFiles:
     # Imports requests, which a job without a comparison does not need.
-    from autonoma_ci.ci.compare import compare_changes
+    from autonoma_ci.ci.changes.compare import compare_changes
 
     return compare_changes(environ, context, base, token, clock)
 

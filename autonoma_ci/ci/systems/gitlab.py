@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.base import CISystem, CommentSupport, PlainLogFormatter, Workspace
-from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason, read_trigger
+from autonoma_ci.ci.changes.change_base import BaseFacts, NoBaseReason, read_trigger
 from autonoma_ci.ci.env import (
     env_reader,
     find_untrusted_fork,

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.base import CISystem
-from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason
+from autonoma_ci.ci.changes.change_base import BaseFacts, NoBaseReason
 from autonoma_ci.ci.env import (
     env_reader,
     first_branch,

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.base import CISystem, PlainLogFormatter
-from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason
+from autonoma_ci.ci.changes.change_base import BaseFacts, NoBaseReason
 from autonoma_ci.ci.env import (
     env_reader,
     first_branch,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autonoma_ci.ci.base import CISystem
-from autonoma_ci.ci.change_base import NoBaseReason
+from autonoma_ci.ci.changes.change_base import NoBaseReason
 from autonoma_ci.ci.detection import DETECTION_RULES, DetectionRule, detect, load_system
 from autonoma_ci.ci.env import first_branch, first_commit
 from autonoma_ci.models import ChangeBase

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci import http
-from autonoma_ci.ci.http import RestClient
+from autonoma_ci.ci.rest import http
+from autonoma_ci.ci.rest.http import RestClient
 from autonoma_ci.ci.systems.bitbucket import CodeInsightsPublisher
 from autonoma_ci.clock import Clock
 from autonoma_ci.sandbox import Sandbox

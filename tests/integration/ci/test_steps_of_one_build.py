@@ -22,13 +22,13 @@ import pytest
 from autonoma_ci import cli
 from autonoma_ci.api.models import Timeouts
 from autonoma_ci.app.runtime import Runtime
-from autonoma_ci.ci import http
 from autonoma_ci.ci.comments import sticky
 from autonoma_ci.ci.ownership import (
     parse_mark,
     shared_warning,
 )
 from autonoma_ci.ci.publishers.build_variables import publish_build_variables
+from autonoma_ci.ci.rest import http
 from autonoma_ci.ci.systems import bitbucket
 from autonoma_ci.ci.systems.buildkite import BuildkitePublisher
 from autonoma_ci.identity import Part

@@ -9,7 +9,7 @@ import pytest
 
 from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
-from autonoma_ci.ci import http
+from autonoma_ci.ci.rest import http
 from autonoma_ci.sandbox import Sandbox
 from tests.support.github_job import POLL_POLICY, START_POLICY
 from tests.support.invoke_command import CREDENTIALS

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from autonoma_ci import cli
 from autonoma_ci.api.models import Timeouts
 from autonoma_ci.app import runtime
-from autonoma_ci.ci import http
+from autonoma_ci.ci.rest import http
 from autonoma_ci.engine import details
 from autonoma_ci.engine.poller import PollPolicy
 from autonoma_ci.engine.starter import StartPolicy

@@ -8,7 +8,7 @@ import pytest
 
 from autonoma_ci.app.changed_files import find_changed_files
 from autonoma_ci.ci.base import CompareSupport
-from autonoma_ci.ci.compare import ComparedFiles, CompareError
+from autonoma_ci.ci.changes.compare import ComparedFiles, CompareError
 from autonoma_ci.clock import Clock
 from autonoma_ci.config.parsers import PathList
 from autonoma_ci.config.settings import Settings

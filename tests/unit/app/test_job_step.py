@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.ci.base import PublishContext, ReportPublisher
     from autonoma_ci.ci.comments.sticky import CommentThread
-    from autonoma_ci.ci.http import RestError
+    from autonoma_ci.ci.rest.http import RestError
     from autonoma_ci.redaction.redactor import Secret
     from autonoma_ci.reports.results_schema import Results
 

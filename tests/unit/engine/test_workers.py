@@ -12,7 +12,7 @@ import pytest
 from urllib3.connection import HTTPConnection
 
 from autonoma_ci.api.models import PollResult, PollStatus, RunDetails, StartResult, StartStatus, Timeouts
-from autonoma_ci.ci.http import RestClient, RestError
+from autonoma_ci.ci.rest.http import RestClient, RestError
 from autonoma_ci.clock import Clock
 from autonoma_ci.engine.engine import Engine
 from autonoma_ci.engine.run_table import RunTable

@@ -14,7 +14,7 @@ from autonoma_ci.api.account import list_folders
 from autonoma_ci.api.client import AutonomaClient
 from autonoma_ci.api.models import PollStatus
 from autonoma_ci.api.transport import Transport
-from autonoma_ci.ci.http import RestClient, RestError
+from autonoma_ci.ci.rest.http import RestClient, RestError
 from autonoma_ci.clock import Clock
 from autonoma_ci.errors import ApiError
 from autonoma_ci.models import RunRequest, TargetKind

@@ -16,7 +16,7 @@ import requests
 
 from autonoma_ci.api.models import Timeouts
 from autonoma_ci.api.transport import Transport
-from autonoma_ci.ci.http import RestClient, RestError
+from autonoma_ci.ci.rest.http import RestClient, RestError
 from autonoma_ci.clock import Clock
 from autonoma_ci.net.connection_state import connection_state
 from autonoma_ci.net.download import DownloadError, download_file

@@ -16,8 +16,8 @@ import pytest
 from autonoma_ci import cli
 from autonoma_ci.api.models import Timeouts
 from autonoma_ci.app.runtime import Runtime
-from autonoma_ci.ci import http
 from autonoma_ci.ci.detection import detect, load_system
+from autonoma_ci.ci.rest import http
 from autonoma_ci.ci.systems import bitbucket
 from autonoma_ci.clock import Clock
 from autonoma_ci.engine.poller import PollPolicy

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.ci.comments.github import MAX_COMMENT_CHARS, open_pull_request_thread
-from autonoma_ci.ci.http import RestError
+from autonoma_ci.ci.rest.http import RestError
 from autonoma_ci.errors import InputError
 from autonoma_ci.models import BuildContext
 from autonoma_ci.redaction.redactor import Secret

@@ -9,7 +9,7 @@ import pytest
 
 from autonoma_ci.ci.comments.rest import CommentAuthor, CommentEndpoints, RestCommentThread
 from autonoma_ci.ci.comments.sticky import Comment
-from autonoma_ci.ci.http import RestClient, RestError
+from autonoma_ci.ci.rest.http import RestClient, RestError
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
 from tests.support.faults import send_response

@@ -15,10 +15,10 @@ import pytest
 
 from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
-from autonoma_ci.ci import http
 from autonoma_ci.ci.comments import sticky
 from autonoma_ci.ci.detection import detect, load_system
 from autonoma_ci.ci.ownership import shared_warning
+from autonoma_ci.ci.rest import http
 from autonoma_ci.clock import Clock
 from autonoma_ci.identity import Part
 from autonoma_ci.redaction.redactor import Secret

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from autonoma_ci.ci import http
 from autonoma_ci.ci.ownership import build_mark, shared_warning
+from autonoma_ci.ci.rest import http
 from autonoma_ci.ci.systems import bitbucket
 from autonoma_ci.ci.systems.bitbucket import MAX_ANNOTATIONS, SYSTEM, CodeInsightsPublisher
 from autonoma_ci.identity import Part

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from autonoma_ci.ci.env import env_reader
-from autonoma_ci.ci.github_api import create_github_client, find_github_hint
-from autonoma_ci.ci.http import RestError, RestLimits, api_base_url
+from autonoma_ci.ci.rest.github_api import create_github_client, find_github_hint
+from autonoma_ci.ci.rest.http import RestError, RestLimits, api_base_url
 from autonoma_ci.errors import InputError
 from autonoma_ci.models import COMMIT_HASH_RE
 from autonoma_ci.startup import NamedTuple

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.ci.change_base import BaseFacts, NoBaseReason, decide_change_base, describe_merge_group, read_trigger
+from autonoma_ci.ci.changes.change_base import (
+    BaseFacts,
+    NoBaseReason,
+    decide_change_base,
+    describe_merge_group,
+    read_trigger,
+)
 from autonoma_ci.models import BuildContext, ChangeBase
 
 SHA = "7a96e7" + "9876543210" * 3 + "dcba"

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.http import RestClient
+from autonoma_ci.ci.rest.http import RestClient
 from autonoma_ci.escaping import format_duration
 
 if TYPE_CHECKING:
-    from autonoma_ci.ci.http import RestError, RestLimits
+    from autonoma_ci.ci.rest.http import RestError, RestLimits
     from autonoma_ci.clock import Clock
     from autonoma_ci.redaction.redactor import Secret
 

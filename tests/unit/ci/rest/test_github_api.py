@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from autonoma_ci.ci.github_api import create_github_client, find_github_hint
-from autonoma_ci.ci.http import RestError
+from autonoma_ci.ci.rest.github_api import create_github_client, find_github_hint
+from autonoma_ci.ci.rest.http import RestError
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci import http
-from autonoma_ci.ci.http import RestClient, RestError, RestLimits, api_base_url
+from autonoma_ci.ci.rest import http
+from autonoma_ci.ci.rest.http import RestClient, RestError, RestLimits, api_base_url
 from autonoma_ci.clock import Clock
 from autonoma_ci.errors import InputError
 from autonoma_ci.net.total_timeout import deadlines

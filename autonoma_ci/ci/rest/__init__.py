@@ -1,0 +1,1 @@
+"""Send requests to the REST APIs of CI systems."""
