@@ -189,7 +189,7 @@ def _find_required_text(pattern: str) -> str:
 
 def _is_relative_to_top(path: str) -> bool:
     """Return whether a pattern matches only from the top of the repository."""
-    return "/" in path.rstrip("/") or path.startswith("/")
+    return "/" in path.rstrip("/")
 
 
 def _can_match_below(pattern: str, submodule: str) -> bool:

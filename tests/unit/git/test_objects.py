@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from dulwich.object_format import SHA1
 from dulwich.object_store import DiskObjectStore
-from dulwich.objects import Blob, Commit, RawObjectID, ShaFile, Tree
-from dulwich.pack import UnpackedObject, write_pack_data
+from dulwich.objects import Blob, Commit, ShaFile, Tree
 
 from autonoma_ci.git import objects
 from autonoma_ci.git.errors import CloneError, report_damage
@@ -81,11 +80,6 @@ def test_objects_are_read(store: tuple[DiskObjectStore, tuple[Blob, Tree, Commit
         assert not reader.has(b"1" * 40)
 
 
-def to_raw_hash(item: ShaFile) -> RawObjectID:
-    """Return the hash of an object as bytes."""
-    return RawObjectID(bytes.fromhex(item.id.decode()))
-
-
 def path_of(store: DiskObjectStore) -> Path:
     """Return the folder of a store."""
     return Path(store.path)
@@ -125,66 +119,6 @@ def test_large_object_is_not_unpacked(kind: str, monkeypatch: pytest.MonkeyPatch
         # The pack has the limit, whatever the caller allows.
         with ObjectReader(tmp_path / "objects", 40) as reader, pytest.raises(CloneError, match="too large"):
             reader.read(blob.id, BLOB, 1_000_001)
-
-
-def add_pack(folder: Path, items: list[UnpackedObject]) -> None:
-    """Create a store with one pack of these objects and deltas."""
-    store = create_store(folder)
-    stream, commit, _ = store.add_pack()
-    write_pack_data(stream.write, iter(items), num_records=len(items), object_format=SHA1)
-    commit()
-    store.close()
-
-
-def create_delta(base: Blob, result: Blob, instructions: bytes) -> UnpackedObject:
-    """Return a delta. Source: git help gitformat-pack, "Deltified representation"."""
-    sizes = b"".join(encode_size(len(blob.data)) for blob in (base, result))
-    delta = sizes + instructions
-    raw_base, raw_result = to_raw_hash(base), to_raw_hash(result)
-    return UnpackedObject(7, delta_base=raw_base, decomp_chunks=[delta], decomp_len=len(delta), sha=raw_result)
-
-
-def encode_size(size: int) -> bytes:
-    """Return a size of variable length, with seven bits in each byte."""
-    return bytes([size & 0x7F | 0x80]) + encode_size(size >> 7) if size > 0x7F else bytes([size])
-
-
-def test_large_object_of_delta_is_not_unpacked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A delta of some bytes can stand for a large object."""
-    base = b"x" * 60_000
-    small, large = Blob.from_string(base), Blob.from_string(base * 20)
-    # The instructions copy the base 20 times.
-    items = [
-        UnpackedObject(BLOB, decomp_chunks=[base], decomp_len=len(base), sha=to_raw_hash(small)),
-        create_delta(small, large, 20 * b"\xb0\x60\xea"),
-    ]
-    add_pack(tmp_path / "objects", items)
-    with ObjectReader(tmp_path / "objects", 40) as reader:
-        assert reader.read(large.id, BLOB, 1_200_000) == large.data
-        with pytest.raises(CloneError, match="too large"):
-            reader.read(large.id, BLOB, 1_199_999)
-    # dulwich must not unpack it.
-    monkeypatch.setattr("dulwich.pack.apply_delta", lambda *_: pytest.fail("the delta was applied"))
-    monkeypatch.setattr(objects, "MAX_OBJECT_BYTES", 1_199_999)
-    with ObjectReader(tmp_path / "objects", 40) as reader, pytest.raises(CloneError, match="too large"):
-        reader.read(large.id, BLOB)
-
-
-def test_large_base_of_base_is_not_unpacked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A small object can be a delta of a delta of a large one."""
-    large, middle, small = (Blob.from_string(b"x" * size) for size in (60_000, 200, 100))
-    # The instructions copy the first 200 and 100 bytes of their base.
-    items = [
-        UnpackedObject(BLOB, decomp_chunks=[large.data], decomp_len=60_000, sha=to_raw_hash(large)),
-        create_delta(large, middle, b"\x90\xc8"),
-        create_delta(middle, small, b"\x90\x64"),
-    ]
-    add_pack(tmp_path / "objects", items)
-    with ObjectReader(tmp_path / "objects", 40) as reader:
-        assert reader.read(small.id, BLOB) == small.data
-    monkeypatch.setattr(objects, "MAX_OBJECT_BYTES", 59_999)
-    with ObjectReader(tmp_path / "objects", 40) as reader, pytest.raises(CloneError, match="too large"):
-        reader.read(small.id, BLOB)
 
 
 def test_damaged_index_closes_other_packs(tmp_path: Path) -> None:
