@@ -42,6 +42,7 @@ from autonoma_ci.reports.html import render_html
 from autonoma_ci.reports.junit import render_junit
 from autonoma_ci.reports.markdown import render_summary
 from autonoma_ci.reports.outputs import MAX_DOTENV_BYTES, render_dotenv
+from autonoma_ci.reports.summary import RunCategory, categorize_run, needs_sections
 from tests.support.manifest_reader import TODAY
 from tests.support.processor_time import measure_processor_seconds
 from tests.system.fuzz.strategies import (
@@ -213,6 +214,7 @@ def _collect_urls(report: Report) -> set[str]:
         for attempt in run.previous_attempts:
             steps += [*attempt.evidence.steps, *filter(None, [attempt.step])]
         urls += [step.url for step in steps]
+        urls += [run.request.quarantine.issue] if run.request.quarantine else []
     return {safe_url(url) for url in urls} - {""}
 
 
@@ -237,6 +239,10 @@ def _check_junit(data: bytes) -> None:
 _MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
 
+# The categories of runs that have a heading.
+_NAMED_CATEGORIES = {RunCategory.QUARANTINED, RunCategory.FLAKY, RunCategory.PASSED}
+
+
 def _check_markdown(data: bytes) -> None:
     report = build_report(data)
     text = render_summary(report)
@@ -244,18 +250,21 @@ def _check_markdown(data: bytes) -> None:
     text.encode()
     tokens = [child for token in _MARKDOWN.parse(text) for child in (token, *(token.children or ()))]
     kinds = [token.type for token in tokens]
-    assert kinds.count("heading_open") == 1
-    assert kinds.count("table_open") == bool(report.results)
-    assert kinds.count("tr_open") == (1 + len(report.results) if report.results else 0)
+    categories = {categorize_run(run) for run in report.results}
+    named = categories & _NAMED_CATEGORIES if needs_sections(report.results) else set()
+    assert [token.tag for token in tokens if token.type == "heading_open"] == ["h3", *["h4"] * len(named)]
+    assert kinds.count("table_open") == len(named) + bool(categories - named)
+    assert kinds.count("tr_open") == kinds.count("table_open") + len(report.results)
     assert kinds.count("fence") <= 1
     assert kinds.count("list_item_open") == (0 if report.results else len(report.input_errors))
     forbidden_kinds = {"html_block", "image", "em_open", "strong_open", "s_open", "blockquote_open", "code_block", "hr"}
     assert not forbidden_kinds & {*kinds}
-    assert {token.content for token in tokens if token.type == "html_inline"} <= {"<br>"}
+    assert {token.content for token in tokens if token.type == "html_inline"} <= {"<br>", "<code>", "</code>"}
     allowed_urls = {url.replace("(", "%28").replace(")", "%29") for url in _collect_urls(report)}
     normalized_urls = {_MARKDOWN.normalizeLink(url) for url in allowed_urls}
     assert {str(token.attrs["href"]) for token in tokens if token.type == "link_open"} <= normalized_urls
-    assert len([token for token in tokens if token.type == "code_inline"]) <= 1
+    # The command that waits, and one command for each failure.
+    assert kinds.count("code_inline") <= 1 + len(report.results)
 
 
 # Replaces markup by characters that are equally valid in a URL.

@@ -10,10 +10,12 @@ from requests.structures import CaseInsensitiveDict
 from autonoma_ci.api.transport import HttpResponse, Transport
 from autonoma_ci.models import (
     BuildContext,
+    ChangeSummary,
     Conclusion,
     Evidence,
     ExitReason,
     PreviousAttempt,
+    Quarantine,
     Report,
     RunRequest,
     RunResult,
@@ -112,7 +114,7 @@ def build_report(data: bytes) -> Report:
         *links,
         reader.read_text(),
     )
-    return Report(
+    report = Report(
         reader.read_text(),
         context,
         reader.read_text(),
@@ -129,6 +131,26 @@ def build_report(data: bytes) -> Report:
         attachments_root=reader.read_text(),
         source_label=reader.read_text(),
         change_noun=reader.read_text(),
+    )
+    # Last, so that stored inputs keep their meaning.
+    reason = reader.read_text()
+    return report._replace(
+        results=tuple(_add_manifest_facts(run, reader) for run in report.results),
+        change=ChangeSummary("clone", reader.read_text(), reader.read_number(), reason or None),
+        quarantined_by_change=tuple(reader.read_text() for _ in range(reader.read_number() % 3)),
+    )
+
+
+def _add_manifest_facts(run: RunResult, reader: _InputReader) -> RunResult:
+    texts = reader.read_text(), reader.read_text(), reader.read_text()
+    quarantine = Quarantine(*texts) if reader.read_number() % 2 else None
+    return run._replace(
+        request=run.request._replace(
+            owner=reader.read_text(),
+            environment=reader.read_text(),
+            rerun_command=reader.read_text(),
+            quarantine=quarantine,
+        )
     )
 
 
