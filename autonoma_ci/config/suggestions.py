@@ -28,7 +28,7 @@ def find_closest_match(name: str, known: Collection[str], min_similarity: float 
     """
     if len(name) > _MAX_NAME_LENGTH:
         return None
-    return next(iter(get_close_matches(name, sorted(known), n=1, cutoff=min_similarity)), None)
+    return next(iter(get_close_matches(name, sorted(known)[:_MAX_COMPARED_NAMES], n=1, cutoff=min_similarity)), None)
 
 
 def find_similar_names(name: str, known: Iterable[str], max_count: int = 3) -> list[str]:

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
 _WILDCARDS = frozenset("*?")
 
 
+def has_wildcard(text: str) -> bool:
+    """Return whether a pattern has a wildcard."""
+    return not _WILDCARDS.isdisjoint(text)
+
+
 class NamePattern:
     """One pattern with `*` and `?` as wildcards.
 
@@ -19,13 +24,10 @@ class NamePattern:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._folded = text.casefold()
-        self._regex = None if _WILDCARDS.isdisjoint(text) else _compile_wildcards(self._folded)
+        self._regex = _compile_wildcards(text.casefold())
 
     def matches(self, folded_texts: Iterable[str]) -> bool:
         """Return whether the pattern matches one of these casefolded texts."""
-        if self._regex is None:
-            return self._folded in folded_texts
         return any(map(self._regex.fullmatch, folded_texts))
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from autonoma_ci.models import TargetKind
-from autonoma_ci.planning.name_patterns import NamePattern
+from autonoma_ci.planning.name_patterns import NamePattern, has_wildcard
 from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
@@ -225,25 +225,41 @@ def select_only(selection: Selection, texts: Sequence[str]) -> Selection:
     """Apply the patterns of the option `only`."""
     if not texts:
         return selection
-    patterns = list(map(NamePattern, texts))
+    # Generated lists can have thousands of names.
+    literals, patterns = _parse_patterns(texts)
 
     def is_kept(candidate: Candidate) -> bool:
         folded = fold_texts(candidate)
-        return any(pattern.matches(folded) for pattern in patterns)
+        return not literals.keys().isdisjoint(folded) or any(pattern.matches(folded) for pattern in patterns)
 
     return selection.keep(Rule.ONLY, is_kept)
 
 
 def find_unmatched_patterns(texts: Sequence[str], candidates: Iterable[Candidate]) -> list[str]:
     """Return the patterns of the option `only` that match no candidate."""
-    unmatched = dict.fromkeys(texts)
-    patterns = list(map(NamePattern, unmatched))
+    literals, patterns = _parse_patterns(texts)
     for candidate in candidates:
-        if not patterns:
-            break
         folded = fold_texts(candidate)
-        patterns = [pattern for pattern in patterns if not pattern.matches(folded)]
-    return [pattern.text for pattern in patterns]
+        for text in folded:
+            literals.pop(text, None)
+        if patterns:
+            patterns = [pattern for pattern in patterns if not pattern.matches(folded)]
+        elif not literals:
+            break
+    unmatched = {text for group in literals.values() for text in group} | {pattern.text for pattern in patterns}
+    return [text for text in dict.fromkeys(texts) if text in unmatched]
+
+
+def _parse_patterns(texts: Iterable[str]) -> tuple[dict[str, list[str]], list[NamePattern]]:
+    """Return the texts without wildcards by their casefolded form, and the patterns of the others."""
+    literals: dict[str, list[str]] = {}
+    patterns = []
+    for text in dict.fromkeys(texts):
+        if has_wildcard(text):
+            patterns.append(NamePattern(text))
+        else:
+            literals.setdefault(text.casefold(), []).append(text)
+    return literals, patterns
 
 
 def select_failed(

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 _ID_OPTIONS = ("test-ids", "folder-ids", "tag-ids")
 _SELECTING_OPTIONS = ("groups", "exclude-groups", "only")
 _ALLOW_EMPTY_HINT = "or set allow-empty to true."
-# Patterns for which similar names are searched. The search in 10,000 names needs 0.1 s.
-_MAX_EXPLAINED_PATTERNS = 5
-_MAX_SHOWN_PATTERNS = 20
+# Patterns and groups for which similar names are searched. The search in 10,000 names needs 0.1 s.
+_MAX_EXPLAINED_NAMES = 5
+_MAX_SHOWN_NAMES = 20
+_CHECK_SPELLING = "Check its spelling."
 
 
 def find_selection_errors(
@@ -86,9 +87,8 @@ def _find_group_errors(
         errors.append(f"{option}: invalid group: '{NO_GROUPS}'. Remove it, or name a group of the manifest.")
     elif NO_GROUPS in groups and not settings.selects_nothing:
         errors.append(f"{option}: '{NO_GROUPS}' selects nothing. Remove '{NO_GROUPS}' or the other groups.")
-    for group in groups:
-        if group == NO_GROUPS or group in known_groups:
-            continue
+    unknown = [group for group in groups if group != NO_GROUPS and group not in known_groups]
+    for number, group in enumerate(unknown[:_MAX_SHOWN_NAMES]):
         if option_name == "groups" and group.lower().strip("\"'`") == NO_GROUPS:
             advice = f"Did you mean '{NO_GROUPS}'?"
         elif not manifest:
@@ -97,8 +97,10 @@ def _find_group_errors(
         elif not public_groups:
             advice = "No entry of the manifest has `groups`."
         else:
-            advice = _suggest_name(group, public_groups, "groups")
+            advice = _suggest_name(group, public_groups, "groups") if number < _MAX_EXPLAINED_NAMES else _CHECK_SPELLING
         errors.append(f"{option}: unknown group: {quote_name(group)}. {advice}")
+    if (more := len(unknown) - _MAX_SHOWN_NAMES) > 0:
+        errors.append(f"{option}: {pluralize(more, 'more unknown group')}. Correct or remove them.")
     return errors
 
 
@@ -128,14 +130,14 @@ def _find_pattern_errors(
     errors = []
     unmatched = find_unmatched_patterns(settings.only, selectable)
     unmatched_by_all = set(find_unmatched_patterns(unmatched, candidates))
-    for number, pattern in enumerate(unmatched[:_MAX_SHOWN_PATTERNS]):
+    for number, pattern in enumerate(unmatched[:_MAX_SHOWN_NAMES]):
         if pattern in unmatched_by_all:
-            advice = _suggest_names(pattern, selectable) if number < _MAX_EXPLAINED_PATTERNS else "Check its spelling."
+            advice = _suggest_names(pattern, selectable) if number < _MAX_EXPLAINED_NAMES else _CHECK_SPELLING
             errors.append(f"{option}: no entry matches {quote_name(pattern)}. {advice}")
         else:
             advice = _explain_off_groups(pattern, candidates, off_by_default)
             errors.append(f"{option}: {quote_name(pattern)} matches only entries that are off by default. {advice}")
-    if (more := len(unmatched) - _MAX_SHOWN_PATTERNS) > 0:
+    if (more := len(unmatched) - _MAX_SHOWN_NAMES) > 0:
         errors.append(f"{option}: {pluralize(more, 'more pattern')} without an entry. Correct or remove them.")
     return errors
 

@@ -55,6 +55,15 @@ def test_yaml_bomb_is_rejected(merge: bool, levels: int) -> None:
     assert measure_processor_seconds(lambda: parse_yaml(build_yaml_bomb(levels, merge), "m.yml"), 20) < 20
 
 
+def test_search_for_similar_groups_is_limited(tmp_path: Path) -> None:
+    """Each of many declared groups could be compared with each of many others."""
+    declared = "".join(f"  group-{number}: {{}}\n" for number in range(2000))
+    entries = "".join(f"  - {{id: t{number}, groups: [gruop-{number}]}}\n" for number in range(2000))
+    with pytest.raises(InputError) as caught:
+        load_bytes(f"groups:\n{declared}tests:\n{entries}".encode(), tmp_path)
+    assert len(caught.value.diagnostics) == 10
+
+
 @pytest.mark.parametrize(
     ("text", "expected_message"),
     [

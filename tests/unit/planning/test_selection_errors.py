@@ -115,6 +115,16 @@ def test_every_problem_is_reported_at_once() -> None:
     ]
 
 
+def test_explained_groups_are_limited() -> None:
+    """A list of many groups with errors has a short log."""
+    errors = list_errors(groups=tuple(f"x{number}" for number in range(22)))
+    assert len([error for error in errors if "Known groups" in error]) == 5
+    assert errors[19:] == [
+        "groups: unknown group: 'x19'. Check its spelling.",
+        "groups: 2 more unknown groups. Correct or remove them.",
+    ]
+
+
 def test_manifest_without_environments_is_named() -> None:
     """A suggestion would have nothing to list."""
     assert list_errors(Manifest(tests=TEAM.tests), environment="qa") == [
