@@ -21,6 +21,9 @@ MAX_DIRECTORY_WILDCARDS = 3
 _CONTROL_CHARACTER_RE = lazy_pattern("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 # A backslash makes the next character literal. Letters and digits are literal anyway, so it is a separator of Windows.
 _SEPARATOR_OF_WINDOWS_RE = lazy_pattern(r"(?:^|[^\\])(?:\\\\)*\\[A-Za-z0-9_]")
+# Forms of other tools, which are literal in a gitignore file: alternatives, and several patterns in one text.
+_ALTERNATIVES_RE = lazy_pattern(r"(?<!\\)\{[^{}]*(?:,|\.\.)[^{}]*\}|(?<!\\)[@!+*?]\([^()]*\|[^()]*\)")
+_SEVERAL_PATTERNS_RE = lazy_pattern(r"\*[,;\s]+[^,;\s]|[,;]\s*[*!]")
 _POSIX_CLASS_RE = lazy_pattern(r"\[!?\[[:.=]")
 
 
@@ -61,12 +64,26 @@ def _find_path_error(path: str, quoted: str) -> str | None:
     names = path.split("/")
     if not {".", ".."}.isdisjoint(names):
         return f"relative pattern: {quoted}. Write the path from the top of the repository, without . and .. in it."
-    return _find_wildcard_error(names, quoted) or _find_bracket_error(path, quoted)
+    return _find_foreign_form(path, quoted) or _find_wildcard_error(names, quoted) or _find_bracket_error(path, quoted)
+
+
+def _find_foreign_form(path: str, quoted: str) -> str | None:
+    """Return the problem of a form that other tools read differently, or None."""
+    if path[0].isspace():
+        return f"white space before a path: {quoted}. Remove it."
+    if _ALTERNATIVES_RE.search(path):
+        return f"alternatives in a pattern: {quoted}. Write one pattern for each."
+    if _SEVERAL_PATTERNS_RE.search(path):
+        return f"several patterns in one: {quoted}. Write each one as an item of the list."
+    return None
 
 
 def _find_wildcard_error(names: list[str], quoted: str) -> str | None:
     if names[:-1].count("**") > MAX_DIRECTORY_WILDCARDS:
         return f"more than {MAX_DIRECTORY_WILDCARDS} **/ in a pattern: {quoted}. Use fewer."
+    # Without another slash, the pattern matches a name in any directory.
+    if names[1:] and any("**" in name and name != "**" for name in names):
+        return f"** inside a name: {quoted}. Write **/ before the name for any directory."
     if any(name.count("*") > MAX_WILDCARDS_PER_NAME for name in names):
         return f"more than {MAX_WILDCARDS_PER_NAME} * in a name of a pattern: {quoted}. Use fewer."
     return None
