@@ -167,7 +167,7 @@ def build_plan(settings: Settings, manifest: Manifest | None, context: PlanConte
     """
     # The entries of the options and of the manifest.
     candidates = () if settings.selects_nothing else collect_candidates(settings, manifest)
-    failed_runs = context.failed_runs
+    failed_runs = None if settings.selects_nothing else context.failed_runs
     errors = _find_selection_errors(settings, manifest, candidates, ignores_groups=bool(failed_runs))
     shard = settings.resolve_shard(context.ci_shard)
     errors += _find_shard_errors(settings, shard, failed_runs)

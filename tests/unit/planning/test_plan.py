@@ -540,6 +540,11 @@ def test_failed_runs_ignore_groups_and_changes() -> None:
     assert built_plan.notes == ("1 of 3 entries left out: 1 passed before.",)
 
 
+def test_no_groups_select_no_failed_runs() -> None:
+    """The group `none` selects nothing, whatever failed."""
+    assert plan.build_plan(Settings(groups=("none",)), TEAM, fail_runs(ALPHA)).requests == ()
+
+
 def test_only_filters_failed_runs() -> None:
     """Entries of default-off groups can be named."""
     context = fail_runs(ALPHA, GAMMA_2, passed=(BETA, GAMMA_1))
