@@ -66,16 +66,16 @@ _VERDICTS = {
 _FILTER_LABELS = {
     RunCategory.PROBLEM: ("problem", "problems"),
     RunCategory.OPEN: ("not ended", "not ended"),
-    RunCategory.QUARANTINED: ("failed in quarantine", "failed in quarantine"),
     RunCategory.FLAKY: ("flaky", "flaky"),
+    RunCategory.QUARANTINED: ("failed in quarantine", "failed in quarantine"),
     RunCategory.PASSED: ("passed", "passed"),
 }
 # The heading of each category in the table.
 _SECTION_LABELS = {
     RunCategory.PROBLEM: "Problems",
     RunCategory.OPEN: "Not ended",
-    RunCategory.QUARANTINED: "Failed in quarantine, not counted",
     RunCategory.FLAKY: "Flaky",
+    RunCategory.QUARANTINED: "Failed in quarantine, not counted",
     RunCategory.PASSED: "Passed",
 }
 # The symbol of each category, for readers who can't distinguish the colours.

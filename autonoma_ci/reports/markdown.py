@@ -177,8 +177,8 @@ def _build_sections(report: Report) -> list[_Section]:
         return [_Section("", [run for _, runs in groups for run in runs])]
     flaky = "Flaky, counted as failed" if counts_flaky_as_failed(report) else "Flaky"
     headings = {
-        RunCategory.QUARANTINED: f"{QUARANTINE_EMOJI} Failed in quarantine, not counted",
         RunCategory.FLAKY: f"{FLAKY_EMOJI} {flaky}",
+        RunCategory.QUARANTINED: f"{QUARANTINE_EMOJI} Failed in quarantine, not counted",
         RunCategory.PASSED: f"{STATE_EMOJI[RunState.PASSED]} Passed",
     }
     first = [run for category, runs in groups for run in runs if category not in headings]

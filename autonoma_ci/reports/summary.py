@@ -23,8 +23,8 @@ class RunCategory(StrEnum):
 
     PROBLEM = "bad"
     OPEN = "open"  # not ended
+    FLAKY = "flaky"  # can count as failed
     QUARANTINED = "quarantined"  # failed, and does not count
-    FLAKY = "flaky"
     PASSED = "good"
 
 

@@ -124,7 +124,7 @@ def test_failures_come_first_with_state() -> None:
     """Runs are sorted by state, and each one shows its state."""
     assert list_states(create_report(RUNS_OF_ALL_KINDS, FAILED_VERDICT)) == [
         "failed", "not started", "may have started", "timed out", "planned", "started",
-        "failed, quarantined until 2026-12-31", "passed, flaky", "passed",
+        "passed, flaky", "failed, quarantined until 2026-12-31", "passed",
     ]  # fmt: skip
 
 
@@ -219,7 +219,7 @@ def test_each_category_has_heading() -> None:
     """Failures in quarantine and flaky runs have sections of their own."""
     page = parse_page(create_report(RUNS_OF_ALL_KINDS, FAILED_VERDICT))
     assert [row.text_content() for row in page.xpath("//tr[contains(@class, 'section')]")] == [
-        "Problems", "Not ended", "Failed in quarantine, not counted", "Flaky", "Passed",
+        "Problems", "Not ended", "Flaky", "Failed in quarantine, not counted", "Passed",
     ]  # fmt: skip
     plain = create_report([make_failed_run("a"), make_passed_run("b")], FAILED_VERDICT)
     assert parse_page(plain).xpath("//tr[contains(@class, 'section')]") == []
@@ -321,7 +321,7 @@ def test_wait_command_follows_open_runs() -> None:
 def test_filters_match_states() -> None:
     """Filters exist only for the states of the runs."""
     assert parse_page(create_report(RUNS_OF_ALL_KINDS, FAILED_VERDICT)).xpath("//fieldset//input/@id") == [
-        "show-all", "show-bad", "show-open", "show-quarantined", "show-flaky", "show-good",
+        "show-all", "show-bad", "show-open", "show-flaky", "show-quarantined", "show-good",
     ]  # fmt: skip
     assert (
         parse_page(create_report([make_passed_run("a"), make_passed_run("b")], PASSED_VERDICT)).xpath("//fieldset")
