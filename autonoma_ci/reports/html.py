@@ -298,7 +298,7 @@ def build_run_view(index: int, run: RunResult, report: Report, file_url: Callabl
         "Quarantine": describe_quarantine(run),
     }
     issue = request.quarantine.issue if request.quarantine else ""
-    rerun_command = select_rerun_command(run)
+    rerun_command = select_rerun_command(run, fails_on_flaky=counts_flaky_as_failed(report))
     attempt_category = categorize_attempts(run)
     attempts = [
         _build_attempt_view(number, attempt, attempt_category, file_url)

@@ -185,7 +185,8 @@ def _build_diagnostic(
     )
     link = f"See {url}" if url else ""
     # The runs of a matrix have the same command.
-    commands = dict.fromkeys(filter(None, map(select_rerun_command, named)))
+    # A flaky run is in a group only if it counts as failed.
+    commands = dict.fromkeys(filter(None, (select_rerun_command(run, fails_on_flaky=True) for run in named)))
     again = f"Run again: {'; '.join(commands)}" if commands else ""
     # In a longer text, a CI system would cut the command.
     parts = [text, suggestion, link, again if len(text + suggestion + link + again) < _MAX_COMMAND_TEXT_CHARS else ""]

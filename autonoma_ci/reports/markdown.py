@@ -217,7 +217,7 @@ def _render_row(run: RunResult, report: Report) -> str:
     if run.state not in NO_MESSAGE_STATES:
         details += [escape_markdown(text) for text in (run.message, run.suggestion) if text]
     details += [_render_attempt(number, attempt) for number, attempt in enumerate(run.previous_attempts, 1)]
-    if command := select_rerun_command(run):
+    if command := select_rerun_command(run, fails_on_flaky=counts_flaky_as_failed(report)):
         details.append(f"Run again: {markdown_command(command)}")
     cells = ["<br>".join(name), "<br>".join([state, *details])]
     if report.waits_for_results:

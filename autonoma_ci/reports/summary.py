@@ -131,13 +131,19 @@ def counts_flaky_as_failed(report: Report) -> bool:
     return bool(report.verdict and report.verdict.reason is ExitReason.FLAKY)
 
 
-def select_rerun_command(run: RunResult) -> str:
+def select_rerun_command(run: RunResult, *, fails_on_flaky: bool = False) -> str:
     """Return the command that runs a failed run again, or an empty text.
 
     A command that a report would change or cut is left out.
+
+    Args:
+        run: The run.
+        fails_on_flaky: Whether a pass after a failure counts as a failure.
     """
-    command = run.request.rerun_command
-    is_failure = categorize_run(run) in {RunCategory.PROBLEM, RunCategory.QUARANTINED}
+    command, category = run.request.rerun_command, categorize_run(run)
+    is_failure = category in {RunCategory.PROBLEM, RunCategory.QUARANTINED} or (
+        fails_on_flaky and category is RunCategory.FLAKY and not run.request.quarantine
+    )
     is_exact = len(command) <= _MAX_COMMAND_CHARS and sanitize_line(command) == command.strip()
     return command.strip() if is_failure and is_exact else ""
 
@@ -147,7 +153,9 @@ def rerun_hint(report: Report) -> str:
 
     It is empty if there is no such command, or if no option sets a variable.
     """
-    if not report.option_variables or not any(map(select_rerun_command, report.results)):
+    fails_on_flaky = counts_flaky_as_failed(report)
+    commands = (select_rerun_command(run, fails_on_flaky=fails_on_flaky) for run in report.results)
+    if not report.option_variables or not any(commands):
         return ""
     return f"The commands leave out variables of this step. Add --var for {join_names(report.option_variables)}."
 

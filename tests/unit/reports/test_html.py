@@ -229,7 +229,10 @@ def test_flaky_runs_can_be_failures() -> None:
     """With on-flaky: fail, flaky runs are expanded and their heading says why."""
     run_report = create_report([make_flaky_run("a"), make_passed_run("b")], FLAKY_VERDICT)
     assert "Flaky, counted as failed" in parse_page(run_report).text_content()
-    assert build_run_view(1, make_flaky_run("a"), run_report, lambda path: path)["is_expanded"]
+    run = make_flaky_run("a")
+    run = run._replace(request=run.request._replace(rerun_command="autonoma-ci run --test-ids a"))
+    view = build_run_view(1, run, run_report, lambda path: path)
+    assert (view["is_expanded"], view["rerun_command"]) == (True, "autonoma-ci run --test-ids a")
 
 
 def test_run_has_owner_quarantine_and_command() -> None:

@@ -282,10 +282,11 @@ def test_start_failure_in_quarantine_is_error() -> None:
 
 def test_flaky_run_can_be_error() -> None:
     """With on-flaky: fail, each flaky run outside of quarantine is an error."""
-    runs = [make_flaky_run("a", "A"), make_flaky_run("b", "B"), quarantine_run(make_flaky_run("c", "C"))]
+    flaky_run = add_command(make_flaky_run("a", "A"), "autonoma-ci run --test-ids a")
+    runs = [flaky_run, make_flaky_run("b", "B"), quarantine_run(make_flaky_run("c", "C"))]
     cause = "a pass after a failure counts as failed here"
     assert [issue.message for issue in group_failures(runs, fails_on_flaky=True)] == [
-        f"Passed, flaky: A: {cause}. See https://autonoma.app/run/run-a",
+        f"Passed, flaky: A: {cause}. See https://autonoma.app/run/run-a Run again: autonoma-ci run --test-ids a",
         f"Passed, flaky: B: {cause}. See https://autonoma.app/run/run-b",
     ]
     [problem] = collect_warnings(runs, is_never_masked, fails_on_flaky=True)

@@ -522,6 +522,16 @@ def test_failure_ends_with_exact_command(command: str) -> None:
     assert len(cells) == 9
 
 
+def test_flaky_failure_has_command() -> None:
+    """With on-flaky: fail, a flaky run is a failure, but not in quarantine."""
+    run = with_command(make_flaky_run("a"), "autonoma-ci run --test-ids a")
+    assert "Run again" not in render_summary(create_report([run], PASSED_VERDICT))
+    assert "Run again: `autonoma-ci run --test-ids a`" in render_summary(create_report([run], FLAKY_VERDICT))
+    quarantined = make_quarantined_run("b").request.quarantine
+    run = run._replace(request=run.request._replace(quarantine=quarantined))
+    assert "Run again" not in render_summary(create_report([run], FLAKY_VERDICT))
+
+
 @pytest.mark.parametrize("command", ["a\nb", "a" * 1001, "a\u202eb", "a\x1b[31m", " "])
 def test_changed_command_is_omitted(command: str) -> None:
     """A command that a report would cut or change is left out."""
