@@ -431,8 +431,6 @@ def _ineffective_option_warnings(settings: Settings) -> list[str]:
     """Return warnings about options that have no effect without another option."""
     provided = settings.explicitly_set - ({"evidence"} if settings.evidence == "none" else set())
     pairs = [(name, "wait") for name in sorted(_WAIT_ONLY_OPTIONS & provided) if not settings.wait]
-    if "wait-for-url-timeout" in settings.explicitly_set and not settings.wait_for_url:
-        pairs.append(("wait-for-url-timeout", "wait-for-url"))
     if settings.evidence == "none":
         pairs += [(name, "evidence") for name in sorted(_EVIDENCE_ONLY_OPTIONS & provided)]
     return [

@@ -47,6 +47,7 @@ MAX_VARIABLES = 1_000_000
 # All digits of a SHA-256 hash.
 _DIGEST_DIGITS = 64
 _NOTHING_CHANGED_NOTE = "The changed files affect no entry of this step."
+_URL_ADVICE = "Set wait-for-url, or wait_for_url of the environment."
 _NO_CI_SHARD_MESSAGE = "'auto' needs a CI system that numbers its parallel jobs. Use a part such as 1/3."
 _GITHUB_SHARD_HINT = "On GitHub: `shard: ${{ matrix.shard }}` with the matrix values 1/3, 2/3 and 3/3."
 
@@ -218,15 +219,18 @@ def build_plan(settings: Settings, manifest: Manifest | None, context: PlanConte
     if settings.max_runs is not None and len(requests) > settings.max_runs:
         raise InputError([_explain_exceeded_limit(settings, settings.max_runs, len(requests))])
 
-    environment = manifest.selected_environment if manifest else None
+    url = _find_url(settings, manifest)
     return Plan(
         tuple(requests),
         PlanFacts(tuple(notes), digest, changes.summary if changes else None, context.quarantined_by_change),
         environment_texts=tuple(map(Secret, sorted(manifest.environment_texts))) if manifest else (),
         fact_values=manifest.fact_values.difference(settings.variables.values()) if manifest else frozenset(),
-        warnings=tuple(find_ended_quarantines(selection.candidates, settings, context.today)),
+        warnings=(
+            *find_ended_quarantines(selection.candidates, settings, context.today),
+            *_ineffective_timeout_warnings(settings, url),
+        ),
         retry_budget=None if settings.max_runs is None else settings.max_runs - len(requests),
-        wait_for_url=settings.wait_for_url or (environment[1].wait_for_url if environment else ""),
+        wait_for_url=url,
     )
 
 
@@ -288,6 +292,18 @@ def _find_changes(selection: Selection, settings: Settings, context: PlanContext
     if all(candidate.change_patterns is None for candidate in select_only(selection, settings.only).candidates):
         return None
     return context.find_changes()
+
+
+def _find_url(settings: Settings, manifest: Manifest | None) -> str:
+    """Return the URL to wait for before the first run, or an empty text."""
+    environment = manifest.selected_environment if manifest else None
+    return settings.wait_for_url or (environment[1].wait_for_url if environment else "")
+
+
+def _ineffective_timeout_warnings(settings: Settings, url: str) -> list[str]:
+    if url or "wait-for-url-timeout" not in settings.explicitly_set:
+        return []
+    return [f"{settings.spelling_of('wait-for-url-timeout')} has no effect without a URL. {_URL_ADVICE}"]
 
 
 def _explain_exceeded_limit(settings: Settings, limit: int, count: int) -> str:

@@ -341,7 +341,6 @@ def test_retries_have_limit(number: str) -> None:
         ("retries", "2", "wait"),
         ("timeout", "5m", "wait"),
         ("poll-interval", "5s", "wait"),
-        ("wait-for-url-timeout", "5m", "wait-for-url"),
     ],
 )
 def test_option_that_needs_another_is_refused(name: str, text: str, required_name: str) -> None:

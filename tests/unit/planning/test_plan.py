@@ -471,6 +471,18 @@ def test_note_says_what_is_left_out() -> None:
     assert built_plan.facts.change == SUMMARY
 
 
+def test_timeout_without_url_has_warning() -> None:
+    """The option applies to the URL of the environment as well."""
+    settings = Settings(explicitly_set=frozenset({"wait-for-url-timeout"}))
+    manifest = Manifest.model_validate({"tests": ["t"], "environments": {"e": {"wait_for_url": "https://e.example"}}})
+    assert plan.build_plan(settings, manifest).warnings == (
+        "wait-for-url-timeout has no effect without a URL. Set wait-for-url, or wait_for_url of the environment.",
+    )
+    assert plan.build_plan(settings._replace(wait_for_url="https://a.example"), manifest).warnings == ()
+    manifest.select_environment("e")
+    assert plan.build_plan(settings, manifest).warnings == ()
+
+
 def test_line_has_facts_of_the_entry() -> None:
     """A dry run shows what the manifest states for an entry, and the names of variables last."""
     quarantine = Quarantine("2026-12-31", "The mail is late")
