@@ -60,7 +60,7 @@ class _LimitedPackData(PackData):
 
 
 def _read_sizes(buffer: bytes | mmap.mmap, offset: int, hash_bytes: int) -> list[int]:
-    """Return the size of a packed object. For a delta, add the sizes of its base and of its result."""
+    """Return the size of a packed object. For a delta, add the size of its result."""
     kind = buffer[offset] >> 4 & 7
     size, end = _read_size(buffer, offset, first_bits=4)
     if kind == REF_DELTA:
@@ -70,8 +70,9 @@ def _read_sizes(buffer: bytes | mmap.mmap, offset: int, hash_bytes: int) -> list
     else:
         return [size]
     header = zlib.decompressobj().decompress(buffer[end : end + 2 * _DELTA_HEADER_BYTES], _DELTA_HEADER_BYTES)
-    base_size, position = _read_size(header, 0)
-    return [size, base_size, _read_size(header, position)[0]]
+    # The first size is that of the base, which is checked when dulwich reads the base.
+    _, position = _read_size(header, 0)
+    return [size, _read_size(header, position)[0]]
 
 
 def _read_size(buffer: bytes | mmap.mmap, position: int, first_bits: int = 7) -> tuple[int, int]:
