@@ -79,6 +79,7 @@ def test_fewer_files_never_select_more(patterns: list[str], paths: list[str], da
         ([r"\!a"], "!a", True),
         ([r"with\ "], "with ", True),
         (["a b.txt"], "a b.txt", True),
+        (["a.txt  "], "a.txt", True),
     ],
 )
 def test_selector_uses_last_match(patterns: list[str], path: str, is_selected: bool) -> None:

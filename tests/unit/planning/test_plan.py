@@ -684,6 +684,14 @@ def test_quarantine_end_is_told() -> None:
     assert built_plan.notes[0].startswith("Quarantine ends within 7 days: 'soon' (2026-06-18).")
 
 
+def test_quarantine_of_other_entry_is_not_told() -> None:
+    """An entry that does not run has no warning and no note."""
+    tests = [{"id": "old", "quarantine": quarantine(-1)}, {"id": "soon", "quarantine": quarantine(3)}, "t"]
+    manifest, context = Manifest.model_validate({"tests": tests}), plan.PlanContext(today=TODAY)
+    built_plan = plan.build_plan(Settings(only=("t",)), manifest, context)
+    assert (built_plan.warnings, built_plan.notes) == ((), ("2 of 3 entries left out: 2 by only.",))
+
+
 def test_quarantine_alone_is_refused_after_groups() -> None:
     """The groups must leave a result that counts. Later rules may leave none."""
     tests = [{"id": "q", "groups": ["web"], "quarantine": quarantine(9)}, {"id": "t", "groups": ["app"]}]
