@@ -140,9 +140,9 @@ def _make_relative(path: str, where: str, root: Path) -> str:
         ListError: It is outside of the repository.
 
     """
-    # The top itself can be behind a link, so the links of the folders are resolved, and that of a file is not.
-    folder, name = os.path.split(path.rstrip("/"))
-    for candidate in (Path(path), Path(os.path.realpath(folder), name)):
+    # The top itself can be behind a link, so the links of the directories are resolved, and that of a file is not.
+    parent, name = os.path.split(path.rstrip("/"))
+    for candidate in (Path(path), Path(os.path.realpath(parent), name)):
         if candidate.is_relative_to(root) and candidate != root:
             return candidate.relative_to(root).as_posix()
     raise ListError(f"{where} has a path outside of the repository", "List paths of the repository.")

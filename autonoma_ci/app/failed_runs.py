@@ -22,12 +22,12 @@ _SHOWN_DIGITS = 12
 _USE_SAME_BUILD = "Use the results.json of this commit"
 
 
-def load_failed_runs(settings: Settings, folder: str, context: BuildContext) -> FailedRuns:
+def load_failed_runs(settings: Settings, directory: str, context: BuildContext) -> FailedRuns:
     """Return the runs of the results.json that the option `failed-from` names.
 
     Args:
         settings: The options.
-        folder: The working directory.
+        directory: The working directory.
         context: The build. In CI, the file must be of its commit.
 
     Raises:
@@ -36,8 +36,8 @@ def load_failed_runs(settings: Settings, folder: str, context: BuildContext) -> 
     """
     spelling = settings.spelling_of("failed-from")
     try:
-        path = find_results_file(settings.failed_from, folder, "run --failed-from")
-        saved = load_results(path, folder, settings.redactors.of_all).results
+        path = find_results_file(settings.failed_from, directory, "run --failed-from")
+        saved = load_results(path, directory, settings.redactors.of_all).results
     except InputError as error:
         raise InputError(
             [Diagnostic(f"{spelling}: {diagnostic.message}") for diagnostic in error.diagnostics]

@@ -29,7 +29,7 @@ _log = DebugLogger()
 _ALWAYS_CHANGED = "the manifest or a file of `always` has changed."
 
 
-def add_failed_runs(inputs: Inputs, folder: str, ci: CIEnvironment) -> Inputs:
+def add_failed_runs(inputs: Inputs, directory: str, ci: CIEnvironment) -> Inputs:
     """Return the inputs with the runs of the option `failed-from`, and print nothing.
 
     The file can be in results-dir, so it is read before the job step replaces the files there.
@@ -41,12 +41,12 @@ def add_failed_runs(inputs: Inputs, folder: str, ci: CIEnvironment) -> Inputs:
     from autonoma_ci.app.failed_runs import load_failed_runs
 
     try:
-        return inputs._replace(failed_runs=load_failed_runs(settings, folder, ci.build_context))
+        return inputs._replace(failed_runs=load_failed_runs(settings, directory, ci.build_context))
     except InputError as error:
         return inputs._replace(errors=(*inputs.errors, *error.diagnostics))
 
 
-def add_plan(inputs: Inputs, environ: Mapping[str, str], folder: str, ci: CIEnvironment, clock: Clock) -> Inputs:
+def add_plan(inputs: Inputs, environ: Mapping[str, str], directory: str, ci: CIEnvironment, clock: Clock) -> Inputs:
     """Return the inputs with the plan, and print nothing.
 
     A large manifest needs seconds, and the comparison with another commit can need the network.
@@ -54,25 +54,25 @@ def add_plan(inputs: Inputs, environ: Mapping[str, str], folder: str, ci: CIEnvi
     Args:
         inputs: The inputs without a plan.
         environ: The environment.
-        folder: The working directory.
+        directory: The working directory.
         ci: The CI system, with the build facts that options state.
         clock: The clock, which ends quarantines.
 
     """
     settings, today = inputs.settings, clock.utc_date()
-    path, warning = find_manifest(settings, folder, ci.build_context.trigger_event)
+    path, warning = find_manifest(settings, directory, ci.build_context.trigger_event)
     if warning:
         inputs = inputs._replace(warnings=(*inputs.warnings, warning))
     # A step that starts nothing needs no comparison.
     is_ended = bool(inputs.errors or inputs.skip_reason)
     try:
-        manifest = load_manifest(path, folder, environ, ci.build_context, settings, today) if path else None
+        manifest = load_manifest(path, directory, environ, ci.build_context, settings, today) if path else None
         shard = ci.ci_system.detect_shard(environ)
         context = plan.PlanContext(path or "", shard, today, failed_runs=inputs.failed_runs)
         if manifest and path and not is_ended:
             context = context._replace(
-                find_changes=partial(_find_changes, settings, manifest, path, environ, folder, ci, clock),
-                quarantined_by_change=_find_quarantined_by_change(manifest, path, environ, folder, ci),
+                find_changes=partial(_find_changes, settings, manifest, path, environ, directory, ci, clock),
+                quarantined_by_change=_find_quarantined_by_change(manifest, path, environ, directory, ci),
             )
         # After another error, an empty plan can follow from it. So it is no error of its own.
         allow_empty = settings.allow_empty or is_ended
@@ -90,7 +90,7 @@ def _find_changes(
     manifest: Manifest,
     manifest_path: str,
     environ: Mapping[str, str],
-    folder: str,
+    directory: str,
     ci: CIEnvironment,
     clock: Clock,
 ) -> ChangeFilter:
@@ -99,7 +99,7 @@ def _find_changes(
     from autonoma_ci.app.changed_files import find_changed_files
     from autonoma_ci.planning.changed_files import ChangeSelector
 
-    changed = find_changed_files(settings, ci, environ, folder, manifest_path, clock)
+    changed = find_changed_files(settings, ci, environ, directory, manifest_path, clock)
     selector = ChangeSelector(changed, manifest.always)
     if not selector.selects_everything:
         return ChangeFilter(changed.summary, selector.selects)
@@ -109,7 +109,7 @@ def _find_changes(
 
 
 def _find_quarantined_by_change(
-    manifest: Manifest, manifest_path: str, environ: Mapping[str, str], folder: str, ci: CIEnvironment
+    manifest: Manifest, manifest_path: str, environ: Mapping[str, str], directory: str, ci: CIEnvironment
 ) -> tuple[str, ...]:
     """Return the names of the entries that this change put in quarantine."""
     if all(entry.quarantine is None for entry in manifest.entries):
@@ -117,7 +117,7 @@ def _find_quarantined_by_change(
     # Loaded only here, because most manifests have no quarantine.
     from autonoma_ci.app.quarantined_by_change import find_quarantined_by_change
 
-    return find_quarantined_by_change(manifest, manifest_path, ci, environ, folder)
+    return find_quarantined_by_change(manifest, manifest_path, ci, environ, directory)
 
 
 def _without_credentials(planned: plan.Plan, settings: Settings) -> plan.Plan:
