@@ -13,11 +13,7 @@ from autonoma_ci.app.credentials import (
 from autonoma_ci.app.unknown_names import find_unknown_names
 from autonoma_ci.ci import detection
 from autonoma_ci.config.options import OPTIONS
-from autonoma_ci.config.settings import (
-    NO_GROUPS,
-    Settings,
-    load_settings,
-)
+from autonoma_ci.config.settings import NO_GROUPS, Settings, load_settings
 from autonoma_ci.identity import Part, redact_part
 from autonoma_ci.models import EVENTS_WITH_SECRETS
 from autonoma_ci.planning.plan import Plan

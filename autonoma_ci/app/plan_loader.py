@@ -79,6 +79,7 @@ def add_plan(inputs: Inputs, environ: Mapping[str, str], directory: str, ci: CIE
         planned = plan.build_plan(settings._replace(allow_empty=allow_empty), manifest, context)
         count = pluralize(len(planned.requests), "run")
         _log.debug("Plan: %s, shard %s", count, settings.resolve_shard(shard) or "none")
+        # The inputs of an error have the plan too, because its values must be redacted.
         inputs = inputs._replace(plan=planned)
         return inputs._replace(plan=_without_credentials(planned, settings))
     except InputError as error:

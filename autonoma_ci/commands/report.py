@@ -10,12 +10,7 @@ from urllib.parse import quote
 
 from autonoma_ci.app.inputs import detect_ci, select_options
 from autonoma_ci.app.known_values import VALUE_OPTIONS, VALUE_OPTIONS_HELP, collect_known_values
-from autonoma_ci.app.previous_results import (
-    build_sanitizers,
-    load_results,
-    to_build_context,
-    to_run_results,
-)
+from autonoma_ci.app.previous_results import build_sanitizers, load_results, to_build_context, to_run_results
 from autonoma_ci.app.report_builder import ReportBuilder, StepFacts, describe_source
 from autonoma_ci.app.results_path import find_results_file
 from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER

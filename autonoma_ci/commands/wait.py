@@ -12,13 +12,7 @@ from autonoma_ci.app.evidence_copy import copy_evidence
 from autonoma_ci.app.inputs import build_part, detect_ci, redact_shown_part, select_options
 from autonoma_ci.app.job_step import JobStep, PreviousRuns, ValuesToRedact
 from autonoma_ci.app.known_values import VALUE_OPTIONS, VALUE_OPTIONS_HELP, collect_known_values
-from autonoma_ci.app.previous_results import (
-    build_sanitizers,
-    has_runs,
-    load_results,
-    stale_reason,
-    to_run_results,
-)
+from autonoma_ci.app.previous_results import build_sanitizers, has_runs, load_results, stale_reason, to_run_results
 from autonoma_ci.app.results_path import find_results_file
 from autonoma_ci.app.unknown_names import find_unknown_names
 from autonoma_ci.config.arguments import add_var_flag, build_parser, provided_options
