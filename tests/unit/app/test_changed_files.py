@@ -12,6 +12,8 @@ from autonoma_ci.ci.changes.compare import ComparedFiles, CompareError
 from autonoma_ci.clock import Clock
 from autonoma_ci.config.parsers import PathList
 from autonoma_ci.config.settings import Settings
+from autonoma_ci.git.clone import Clone
+from autonoma_ci.git.errors import MERGE_WITH_PARENTS, CloneError
 from autonoma_ci.models import ChangeBase, ChangeSummary
 from autonoma_ci.planning.changed_files import run_everything
 from autonoma_ci.redaction.redactor import Secret
@@ -83,6 +85,28 @@ def test_shallow_clone_names_remedy(ci_name: str, advice: str, repository: GitRe
     changed = find(clone.folder, ci=create_ci(ci_name=ci_name))
     assert changed.paths is None
     assert changed.summary.full_run_reason == f"the clone is too shallow to find the base. {advice}"
+
+
+@pytest.mark.parametrize(
+    ("ci_name", "advice"),
+    [
+        ("github", "Set fetch-depth: 2 in the checkout step."),
+        ("azure", "Set fetchDepth: 2 in the checkout step."),
+        ("gitlab", "Set GIT_DEPTH: 0 in the variables of the job."),
+        ("ci", "Clone the complete history, with the branch to compare with."),
+    ],
+)
+def test_merge_without_parents_names_remedy(
+    ci_name: str, advice: str, monkeypatch: pytest.MonkeyPatch, repository: GitRepository
+) -> None:
+    """Two commits are enough for the server's merge of a change, where the depth can be set so."""
+
+    def fail(*_: object) -> None:
+        raise CloneError("the clone lacks the parents", needed_depth=MERGE_WITH_PARENTS)
+
+    monkeypatch.setattr(Clone, "find_changes", fail)
+    changed = find(repository.folder, ci=create_ci(ci_name=ci_name))
+    assert changed.summary.full_run_reason == f"the clone lacks the parents. {advice}"
 
 
 def test_directory_without_clone_runs_everything(tmp_path: Path) -> None:
