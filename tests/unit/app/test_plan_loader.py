@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from autonoma_ci.app import changed_files, quarantined_by_change
 from autonoma_ci.app.inputs import CIEnvironment, Inputs, RunArguments, detect_ci, load_inputs
 from autonoma_ci.app.plan_loader import add_failed_runs, add_plan
-from autonoma_ci.models import Quarantine
+from autonoma_ci.models import ChangeSummary, Quarantine
+from autonoma_ci.planning.changed_files import run_everything
 from tests.support.fake_clock import FakeClock
 
 if TYPE_CHECKING:
@@ -172,16 +174,20 @@ def test_short_credential_in_id_is_allowed(tmp_path: Path) -> None:
 # Credentials in shown texts
 
 
-def test_credential_in_shown_text_is_redacted(tmp_path: Path) -> None:
+def test_credential_in_shown_text_is_redacted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Name, owner, quarantine and notes of an entry are shown in reports."""
+    monkeypatch.setattr(quarantined_by_change, "find_quarantined_by_change", lambda *_: (f"Test {VALUE}",))
+    monkeypatch.setattr(changed_files, "find_changed_files", lambda *_: run_everything(f"no {VALUE}."))
     quarantine = f"{{until: 2025-01-08, reason: 'mail {VALUE}', issue: 'at {VALUE}'}}"
-    entry = f"{{id: a, name: 'Test {VALUE}', owner: 'by {VALUE}', quarantine: {quarantine}}}"
+    entry = f"{{id: a, name: 'Test {VALUE}', owner: 'by {VALUE}', quarantine: {quarantine}, when: {{changed: a}}}}"
     (tmp_path / "autonoma.yml").write_text(f"tests: [{entry}, b]", "utf-8")
     inputs = load_plan(tmp_path, CREDENTIALS)
     request = inputs.plan.requests[0]
     assert (request.name, request.owner) == ("Test ***", "by ***")
     assert request.quarantine == Quarantine("2025-01-08", "mail ***", "at ***")
-    assert "Test ***" in inputs.plan.notes[0]
+    assert "Test ***" in inputs.plan.notes[1]
+    assert inputs.plan.facts.quarantined_by_change == ("Test ***",)
+    assert inputs.plan.facts.change == ChangeSummary(full_run_reason="no ***.")
     assert VALUE not in str(inputs.plan.facts)
 
 
