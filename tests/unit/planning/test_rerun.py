@@ -149,9 +149,12 @@ def test_fact_without_option_leaves_no_command() -> None:
 
 
 def test_credential_leaves_no_command() -> None:
-    """A path with a credential is shown nowhere."""
+    """A path or a group with a credential is shown nowhere."""
     secret = "sentinel-secret-value"
     assert build_commands({"tests": ["t"]}, f"{secret}/m.yml", client_secret=Secret(secret)) == [""]
+    groups, tests = {f"g-{secret}": {"default": "false"}}, [{"id": "t", "groups": [f"g-{secret}"]}]
+    assert build_commands({"groups": groups, "tests": tests}, client_secret=Secret(secret)) == [""]
+    assert build_commands({"groups": groups, "tests": tests}) != [""]
 
 
 def test_manifest_without_path_has_no_command() -> None:
