@@ -136,7 +136,9 @@ def test_merge_commit_without_parents_names_depth(repository: GitRepository, tmp
 def test_merge_commit_of_author_needs_history(repository: GitRepository, tmp_path: Path) -> None:
     """Who pushes a merge commit to the change could choose its first parent."""
     clone, context = clone_merge_of_change(repository, tmp_path, 2)
-    # The server's merge is another commit, or the clone does not have it.
+    # The merge is of another head, the server's merge is another commit, or the clone does not have it.
+    with pytest.raises(CloneError, match="lacks the branch to compare with"):
+        find_changes(clone, MAIN, context._replace(sha=clone.git("rev-parse", "HEAD")))
     for arguments in (("refs/remotes/pull/7/merge", "HEAD^1"), ("-d", "refs/remotes/pull/7/merge")):
         clone.git("update-ref", *arguments)
         with pytest.raises(CloneError, match="lacks the branch to compare with"):
