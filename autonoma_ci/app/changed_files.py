@@ -68,7 +68,8 @@ def find_changed_files(
         clock: The clock of requests.
 
     """
-    root = _find_root(directory)
+    clone_root = _find_clone_root(directory)
+    root = clone_root or Path(os.path.realpath(directory))
     option = settings.spelling_of("changed-files")
     if settings.changed_files == "all":
         return run_everything(f"{option} is all.")
@@ -88,14 +89,18 @@ def find_changed_files(
             "changes of a manifest outside of the repository are unknown. Move it into the repository."
         )
     relative_paths = frozenset(path.relative_to(root).as_posix() for path in paths if path.is_relative_to(root))
+    if not clone_root:
+        # The working directory can be below the top of the repository, such as a mounted folder.
+        ends = tuple(f"/{path}" for path in relative_paths)
+        relative_paths |= {path for path in changed.paths or () if path.endswith(ends)}
     return changed._replace(manifest_paths=relative_paths)
 
 
-def _find_root(directory: str) -> Path:
-    """Return the top of the clone, or else the working directory."""
+def _find_clone_root(directory: str) -> Path | None:
+    """Return the top of the clone, or None without one."""
     with suppress(CloneError), report_damage():
         return find_clone(directory).root
-    return Path(os.path.realpath(directory))
+    return None
 
 
 def _find_since_base(

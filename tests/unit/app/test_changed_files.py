@@ -199,6 +199,12 @@ def test_manifest_outside_of_repository_runs_everything(repository: GitRepositor
     )
 
 
+def test_manifest_without_clone_can_be_below_top(tmp_path: Path) -> None:
+    """A mounted folder does not tell its path in the repository."""
+    settings = Settings(changed_files=PathList(("web/autonoma.yml", "api/other.yml"), is_exact=True))
+    assert find(tmp_path, settings=settings).manifest_paths == {"autonoma.yml", "web/autonoma.yml"}
+
+
 def test_links_to_manifest_are_its_paths(repository: GitRepository) -> None:
     """A change of a link on the way to the manifest changes the manifest."""
     repository.write({"real/folder/manifest.yml": "version: 1\n"})
