@@ -168,15 +168,14 @@ class Clone:
             NoBaseError: The build is of the default branch.
 
         """
-        if base.is_exact:
-            if not self._reader.has(base.sha.encode()):
-                raise CloneError("the clone lacks the base", needed_depth=COMPLETE_HISTORY)
-            return base.sha.encode()
-        if parent := self._find_target_parent(context, commit):
+        if not base.is_exact and (parent := self._find_target_parent(context, commit)):
             if not self._reader.has(parent):
                 raise CloneError("the clone lacks the parents of the merge commit", needed_depth=MERGE_WITH_PARENTS)
             return parent
-        if base.sha and self._reader.has(base.sha.encode()):
+        if base.sha:
+            # A clone of a fork has the branch of the fork in its place, and that can have the change too.
+            if not self._reader.has(base.sha.encode()):
+                raise CloneError("the clone lacks the base", needed_depth=COMPLETE_HISTORY)
             return base.sha.encode()
         branch = base.branch or self._find_default_branch(context)
         target = self._refs.find_branch(branch)

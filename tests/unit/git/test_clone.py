@@ -77,9 +77,14 @@ def test_stated_commit_of_target_has_priority(repository: GitRepository) -> None
     assert read_paths(repository, ChangeBase(branch="main", sha=first)) == {"own", "other"}
 
 
-def test_missing_commit_of_target_is_replaced_by_branch(repository: GitRepository) -> None:
-    """A clone from before the last push lacks its commit."""
-    assert read_paths(repository, ChangeBase(branch="main", sha="1" * 40)) == {"own"}
+def test_missing_commit_of_target_is_doubt(repository: GitRepository) -> None:
+    """In a clone of a fork, the branch of this name can have a part of the change."""
+    repository.commit({"last": "1"})
+    repository.git("branch", "-q", "-f", "main", "HEAD~1")
+    assert read_paths(repository) == {"last"}
+    with pytest.raises(CloneError, match="lacks the base") as caught:
+        find_changes(repository, ChangeBase(branch="main", sha="1" * 40))
+    assert caught.value.needed_depth == 0
 
 
 def test_exact_base_is_compared_itself(repository: GitRepository) -> None:
