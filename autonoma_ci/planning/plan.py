@@ -206,6 +206,7 @@ def build_plan(settings: Settings, manifest: Manifest | None, context: PlanConte
         *([_NOTHING_CHANGED_NOTE] if is_unchanged and not requests else []),
         *duplicate_notes,
         *_ineffective_option_notes(settings, requests),
+        *(_ineffective_group_notes(settings) if failed_runs else ()),
         *find_ending_quarantines(selection.candidates, settings, context.today),
     ]
 
@@ -292,6 +293,13 @@ def _find_changes(selection: Selection, settings: Settings, context: PlanContext
     if all(candidate.change_patterns is None for candidate in select_only(selection, settings.only).candidates):
         return None
     return context.find_changes()
+
+
+def _ineffective_group_notes(settings: Settings) -> list[str]:
+    """Return notes about the options that `failed-from` replaces."""
+    values = {"groups": settings.groups, "exclude-groups": settings.exclude_groups}
+    other = settings.spelling_of("failed-from")
+    return [f"{settings.spelling_of(name)} has no effect with {other}." for name, value in values.items() if value]
 
 
 def _find_url(settings: Settings, manifest: Manifest | None) -> str:

@@ -549,7 +549,11 @@ def test_failed_runs_ignore_groups_and_changes() -> None:
     context = fail_runs(ALPHA, GAMMA_2, passed=(BETA, GAMMA_1))
     built_plan = plan.build_plan(Settings(groups=("smoke",), exclude_groups=("nightly",)), TEAM, context)
     assert [request.key for request in built_plan.requests] == [ALPHA, GAMMA_2]
-    assert built_plan.notes == ("1 of 3 entries left out: 1 passed before.",)
+    assert built_plan.notes == (
+        "1 of 3 entries left out: 1 passed before.",
+        "groups has no effect with failed-from.",
+        "exclude-groups has no effect with failed-from.",
+    )
 
 
 def test_no_groups_select_no_failed_runs() -> None:
