@@ -32,6 +32,7 @@ from autonoma_ci.reports.summary import (
     format_headline,
     has_resumable_runs,
     has_run_id_or_url,
+    label_flaky_runs,
     needs_sections,
     pluralize,
     rerun_hint,
@@ -70,11 +71,10 @@ _FILTER_LABELS = {
     RunCategory.QUARANTINED: ("failed in quarantine", "failed in quarantine"),
     RunCategory.PASSED: ("passed", "passed"),
 }
-# The heading of each category in the table.
+# The heading of each category in the table. That of flaky runs depends on the report.
 _SECTION_LABELS = {
     RunCategory.PROBLEM: "Problems",
     RunCategory.OPEN: "Not ended",
-    RunCategory.FLAKY: "Flaky",
     RunCategory.QUARANTINED: "Failed in quarantine, not counted",
     RunCategory.PASSED: "Passed",
 }
@@ -183,7 +183,7 @@ def _build_view(report: Report) -> dict[str, object]:
     """Return the variables of the template."""
     severity, label = _verdict_of(report)
     categories = [categorize_run(run) for run in report.results]
-    flaky = "Flaky, counted as failed" if counts_flaky_as_failed(report) else _SECTION_LABELS[RunCategory.FLAKY]
+    sections = _SECTION_LABELS | {RunCategory.FLAKY: label_flaky_runs(report).capitalize()}
     return {
         "report": report,
         "version": __version__,
@@ -200,7 +200,7 @@ def _build_view(report: Report) -> dict[str, object]:
             for category, labels in _FILTER_LABELS.items()
             if (count := categories.count(category))
         ],
-        "sections": _SECTION_LABELS | {RunCategory.FLAKY: flaky} if needs_sections(report.results) else {},
+        "sections": sections if needs_sections(report.results) else {},
         "plan_notes": list(_list_plan_notes(report)),
         "rerun_hint": rerun_hint(report),
         "chart": build_timeline_chart(report),

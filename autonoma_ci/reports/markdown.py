@@ -35,6 +35,7 @@ from autonoma_ci.reports.summary import (
     format_headline,
     group_by_category,
     has_resumable_runs,
+    label_flaky_runs,
     needs_sections,
     pluralize,
     rerun_hint,
@@ -175,9 +176,8 @@ def _build_sections(report: Report) -> list[_Section]:
     groups = group_by_category(report.results)
     if not needs_sections(report.results):
         return [_Section("", [run for _, runs in groups for run in runs])]
-    flaky = "Flaky, counted as failed" if counts_flaky_as_failed(report) else "Flaky"
     headings = {
-        RunCategory.FLAKY: f"{FLAKY_EMOJI} {flaky}",
+        RunCategory.FLAKY: f"{FLAKY_EMOJI} {label_flaky_runs(report).capitalize()}",
         RunCategory.QUARANTINED: f"{QUARANTINE_EMOJI} Failed in quarantine, not counted",
         RunCategory.PASSED: f"{STATE_EMOJI[RunState.PASSED]} Passed",
     }

@@ -131,6 +131,14 @@ def counts_flaky_as_failed(report: Report) -> bool:
     return bool(report.verdict and report.verdict.reason is ExitReason.FLAKY)
 
 
+def label_flaky_runs(report: Report) -> str:
+    """Return `flaky`, and whether such runs decided the result."""
+    if not counts_flaky_as_failed(report):
+        return "flaky"
+    has_uncounted = any(run.is_flaky and run.request.quarantine for run in report.results)
+    return f"flaky, counted as failed{' outside of quarantine' if has_uncounted else ''}"
+
+
 def select_rerun_command(run: RunResult, *, fails_on_flaky: bool = False) -> str:
     """Return the command that runs a failed run again, or an empty text.
 
@@ -304,8 +312,7 @@ def _format_results(report: Report) -> list[str]:
     quarantined_states = [run.state for run in results if run.is_quarantined_failure]
     flaky_count = sum(run.is_flaky for run in results)
     reused_count = sum(run.reused and run.state is RunState.PASSED for run in results)
-    counted = ", counted as failed" if counts_flaky_as_failed(report) else ""
-    notes = [f"{flaky_count} flaky{counted}"] if flaky_count else []
+    notes = [f"{flaky_count} {label_flaky_runs(report)}"] if flaky_count else []
     notes += [f"{reused_count} in an earlier attempt"] if reused_count else []
     unknown_end_count = sum(run.state is RunState.UNKNOWN and has_run_id_or_url(run) for run in results)
     other_counts = {

@@ -403,6 +403,12 @@ def test_flaky_section_names_failure() -> None:
     run_report = create_report([make_flaky_run("a")], FLAKY_VERDICT)._replace(waits_for_results=True)
     assert list(read_sections(run_report)) == ["⚠️ Flaky, counted as failed (1)"]
     assert format_headline(run_report) == "1 of 1 run passed (1 flaky, counted as failed)."
+    run = make_flaky_run("b")
+    run = run._replace(request=run.request._replace(quarantine=make_quarantined_run("b").request.quarantine))
+    run_report = run_report._replace(results=(*run_report.results, run))
+    label = "counted as failed outside of quarantine"
+    assert list(read_sections(run_report)) == [f"⚠️ Flaky, {label} (2)"]
+    assert format_headline(run_report) == f"2 of 2 runs passed (2 flaky, {label})."
 
 
 @given(st.integers(0, 6_000))
