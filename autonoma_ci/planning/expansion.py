@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from autonoma_ci.models import NO_VARIABLES, AppVersion, RunRequest, TargetKind
 from autonoma_ci.planning.matrix import MatrixNamer
@@ -52,25 +52,26 @@ class RequestBuilder:
     def build(self, candidate: Candidate) -> Iterator[RunRequest]:
         """Yield the runs of one entry."""
         entry = candidate.entry
-        common = RunRequest(
-            candidate.kind,
-            candidate.id,
-            candidate.name,
-            occurrence=candidate.occurrence,
-            environment=self._environment,
-            owner=entry.owner if entry else "",
-            retries=self._count_retries(entry),
-            run_timeout_seconds=self._find_timeout(entry),
-            quarantine=find_active_quarantine(entry, self._settings, self._today),
-            rerun_command=self._commands.build(candidate),
-        )
+        # Fields instead of a request, because `_replace` would take a third of the time of a large plan.
+        common: dict[str, Any] = {
+            "kind": candidate.kind,
+            "id": candidate.id,
+            "name": candidate.name,
+            "occurrence": candidate.occurrence,
+            "environment": self._environment,
+            "owner": entry.owner if entry else "",
+            "retries": self._count_retries(entry),
+            "run_timeout_seconds": self._find_timeout(entry),
+            "quarantine": find_active_quarantine(entry, self._settings, self._today),
+            "rerun_command": self._commands.build(candidate),
+        }
         if candidate.kind is not TargetKind.TEST:
-            yield common._replace(application_versions=self._versions, run_on_latest=self._run_on_latest)
+            yield RunRequest(**common, application_versions=self._versions, run_on_latest=self._run_on_latest)
         elif entry:
-            yield from self._expand_matrix(common, cast("Test", entry))
+            yield from self._expand_matrix(candidate, common, cast("Test", entry))
         else:
             version = self._settings.application_version_id or self._default_version
-            yield common._replace(variables=self._variables_of_ids, application_version_id=version)
+            yield RunRequest(**common, variables=self._variables_of_ids, application_version_id=version)
 
     def _count_retries(self, entry: Test | Folder | Tag | None) -> int:
         settings = self._settings
@@ -87,20 +88,20 @@ class RequestBuilder:
             return None
         return entry.run_timeout if entry and entry.run_timeout else self._default_timeout
 
-    def _expand_matrix(self, common: RunRequest, test: Test) -> Iterator[RunRequest]:
+    def _expand_matrix(self, candidate: Candidate, common: Mapping[str, Any], test: Test) -> Iterator[RunRequest]:
         settings = self._settings
         version = settings.application_version_id or test.application_version_id or self._default_version
         variables = {**self._shared_variables, **test.variables}
         # A variable of the settings replaces an axis of the matrix. Otherwise several runs would be equal.
         axes = {name: values for name, values in test.matrix.items() if name not in settings.variables}
         if not axes or not self._namer:
-            yield common._replace(variables={**variables, **settings.variables}, application_version_id=version)
+            yield RunRequest(**common, variables={**variables, **settings.variables}, application_version_id=version)
             return
+        request = RunRequest(**common, application_version_id=version)
         for combination in self._namer.combine(test, axes):
-            yield common._replace(
-                name=f"{common.display_name} [{combination.label}]" if combination.label else common.name,
+            yield request._replace(
+                name=f"{candidate.display_name} [{combination.label}]" if combination.label else candidate.name,
                 variables={**variables, **combination.variables, **settings.variables},
-                application_version_id=version,
                 matrix_place=combination.place,
             )
 

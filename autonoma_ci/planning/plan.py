@@ -248,11 +248,12 @@ def count_runs(manifest: Manifest) -> tuple[int, int]:
         raise InputError([_explain_empty_plan(settings, manifest, start_selection(candidates), None)])
     builder = RequestBuilder(settings, manifest, date.min, RerunCommands(settings, manifest, ""))
     selected = select_by_groups(candidates, settings, manifest).candidates
-    counts = [
-        len(_deduplicate(_enforce_limits(chain.from_iterable(map(builder.build, items))))[0])
-        for items in (candidates, selected)
-    ]
-    return counts[0], counts[0] - counts[1]
+
+    def count(items: Iterable[Candidate]) -> int:
+        return len(_deduplicate(_enforce_limits(chain.from_iterable(map(builder.build, items))))[0])
+
+    total = count(candidates)
+    return total, total - count(selected) if len(selected) < len(candidates) else 0
 
 
 def _find_selection_errors(
