@@ -8,9 +8,15 @@ FROM base AS builder
 ENV PYTHONHASHSEED=0
 WORKDIR /build
 COPY requirements.lock ./
+# autonoma-ci reads packs, objects and names of references. So the image has no other modules of dulwich, such as its
+# commands, clients and servers, and no plugin for mypy.
 RUN python -m venv --without-pip /opt/autonoma-ci \
  && python -m pip --python /opt/autonoma-ci/bin/python install --no-cache-dir --disable-pip-version-check \
-      --no-compile --no-deps --only-binary=:all: --require-hashes -r requirements.lock
+      --no-compile --no-deps --only-binary=:all: --require-hashes -r requirements.lock \
+ && find /opt/autonoma-ci/lib/python3.*/site-packages/dulwich -mindepth 1 -maxdepth 1 \
+      ! -regex '.*/\(__init__\|_typing\|errors\|file\|lru_cache\|object_format\|objects\|pack\|refs\)\.py' \
+      ! -name '_objects.*' ! -name '_pack.*' -exec rm -r {} + \
+ && rm /opt/autonoma-ci/bin/dul* /opt/autonoma-ci/lib/python3.*/site-packages/pydantic/mypy.py
 COPY entrypoint.py LICENSE ./
 COPY autonoma_ci autonoma_ci/
 # Bytecode is never compared with its source: the files don't change, and any uid but root could not write it anew.
