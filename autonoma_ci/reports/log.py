@@ -27,14 +27,13 @@ from autonoma_ci.errors import Diagnostic
 from autonoma_ci.escaping import format_duration, safe_url, sanitize_line, truncate
 from autonoma_ci.models import ENDED_STATES, Conclusion, RunState
 from autonoma_ci.reports.summary import (
-    RunCategory,
-    categorize_run,
     describe_new_quarantine,
     describe_quarantine,
     describe_step,
     format_headline,
     has_resumable_runs,
     has_run_id_or_url,
+    is_failure,
     join_names,
     pluralize,
     rerun_hint,
@@ -146,7 +145,7 @@ def group_failures(
     """
     groups: dict[tuple[str, str, str, str], list[RunResult]] = {}
     for run in sort_by_severity(results):
-        if _is_failure(run, fails_on_flaky=fails_on_flaky):
+        if is_failure(run, fails_on_flaky=fails_on_flaky):
             texts = [_FLAKY_CAUSE] if run.is_flaky else [describe_step(run.step), run.message]
             cause = ": ".join(filter(None, texts))
             # Two tests that failed in the same way are two failures, each with its own link.
@@ -161,14 +160,6 @@ def group_failures(
         omitted = pluralize(len(diagnostics) - MAX_ANNOTATIONS, "more kind")
         reported.append(Diagnostic(f"{omitted} of failure. The log has all failures."))
     return reported
-
-
-def _is_failure(run: RunResult, *, fails_on_flaky: bool) -> bool:
-    """Return whether the run decides that the job step fails."""
-    category = categorize_run(run)
-    return category is RunCategory.PROBLEM or (
-        fails_on_flaky and category is RunCategory.FLAKY and not run.request.quarantine
-    )
 
 
 def _build_diagnostic(
@@ -266,7 +257,7 @@ def collect_warnings(
         fails_on_flaky: Whether a pass after a failure counts as a failure, and so is no warning.
     """
     quarantined_names = [run.display_name for run in results if run.is_quarantined_failure]
-    passed = [run for run in results if not _is_failure(run, fails_on_flaky=fails_on_flaky)]
+    passed = [run for run in results if not is_failure(run, fails_on_flaky=fails_on_flaky)]
     flaky_names = [run.display_name for run in passed if run.is_flaky]
     names_without_url = [f"{run.display_name} (run {run.run_id})" for run in results if run.run_id and not run.url]
     names_with_secret = [run.display_name for run in results if run.url and contains_secret(run.url)]

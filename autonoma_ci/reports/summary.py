@@ -139,6 +139,19 @@ def label_flaky_runs(report: Report) -> str:
     return f"flaky, counted as failed{' outside of quarantine' if has_uncounted else ''}"
 
 
+def is_failure(run: RunResult, *, fails_on_flaky: bool) -> bool:
+    """Return whether the run decides that the job step fails.
+
+    Args:
+        run: The run.
+        fails_on_flaky: Whether a pass after a failure counts as a failure.
+    """
+    category = categorize_run(run)
+    return category is RunCategory.PROBLEM or (
+        fails_on_flaky and category is RunCategory.FLAKY and not run.request.quarantine
+    )
+
+
 def select_rerun_command(run: RunResult, *, fails_on_flaky: bool = False) -> str:
     """Return the command that runs a failed run again, or an empty text.
 
@@ -148,12 +161,10 @@ def select_rerun_command(run: RunResult, *, fails_on_flaky: bool = False) -> str
         run: The run.
         fails_on_flaky: Whether a pass after a failure counts as a failure.
     """
-    command, category = run.request.rerun_command, categorize_run(run)
-    is_failure = category in {RunCategory.PROBLEM, RunCategory.QUARANTINED} or (
-        fails_on_flaky and category is RunCategory.FLAKY and not run.request.quarantine
-    )
+    command = run.request.rerun_command
+    has_failed = run.is_quarantined_failure or is_failure(run, fails_on_flaky=fails_on_flaky)
     is_exact = len(command) <= _MAX_COMMAND_CHARS and sanitize_line(command) == command.strip()
-    return command.strip() if is_failure and is_exact else ""
+    return command.strip() if has_failed and is_exact else ""
 
 
 def rerun_hint(report: Report) -> str:
