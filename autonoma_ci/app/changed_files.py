@@ -68,11 +68,11 @@ def find_changed_files(
         clock: The clock of requests.
 
     """
-    clone_root = _find_clone_root(directory)
-    root = clone_root or Path(os.path.realpath(directory))
     option = settings.spelling_of("changed-files")
     if settings.changed_files == "all":
         return run_everything(f"{option} is all.")
+    clone_root = _find_clone_root(directory)
+    root = clone_root or Path(os.path.realpath(directory))
     if settings.changed_files == "auto":
         changed = _find_since_base(settings, ci, environ, directory, clock)
     else:

@@ -70,13 +70,14 @@ def add_plan(inputs: Inputs, environ: Mapping[str, str], directory: str, ci: CIE
         shard = ci.ci_system.detect_shard(environ)
         context = plan.PlanContext(path or "", shard, today, failed_runs=inputs.failed_runs)
         if manifest and path and not is_ended:
-            context = context._replace(
-                find_changes=partial(_find_changes, settings, manifest, path, environ, directory, ci, clock),
-                quarantined_by_change=_find_quarantined_by_change(manifest, path, environ, directory, ci),
-            )
+            find_changes = partial(_find_changes, settings, manifest, path, environ, directory, ci, clock)
+            context = context._replace(find_changes=find_changes)
         # After another error, an empty plan can follow from it. So it is no error of its own.
         allow_empty = settings.allow_empty or is_ended
         planned = plan.build_plan(settings._replace(allow_empty=allow_empty), manifest, context)
+        if manifest and path and not is_ended:
+            names = _find_quarantined_by_change(manifest, path, environ, directory, ci)
+            planned = planned._replace(facts=planned.facts._replace(quarantined_by_change=names))
         count = pluralize(len(planned.requests), "run")
         _log.debug("Plan: %s, shard %s", count, settings.resolve_shard(shard) or "none")
         # The inputs of an error have the plan too, because its values must be redacted.

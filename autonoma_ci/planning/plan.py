@@ -95,13 +95,12 @@ class Plan(NamedTuple):
         if not retry_count:
             return f"At most {pluralize(count, 'run')}: {planned}, without retries."
         if self.retry_budget is not None and self.retry_budget < retry_count:
-            noun = "retry" if self.retry_budget == 1 else "retries"
-            limit = f"up to {self.retry_budget:,} {noun}" if self.retry_budget else "no retries"
+            limit = f"up to {_count_retries(self.retry_budget)}" if self.retry_budget else "no retries"
             return f"At most {pluralize(count + self.retry_budget, 'run')}: {planned}, and {limit} because of max-runs."
         per_run = {request.retries for request in self.requests}
         number = per_run.pop() if len(per_run) == 1 else retry_count
-        noun = "retry" if number == 1 else "retries"
-        retries = f"with up to {number} {noun} each" if number != retry_count else f"and up to {number:,} {noun}"
+        retries = _count_retries(number)
+        retries = f"with up to {retries} each" if number != retry_count else f"and up to {retries}"
         return f"At most {pluralize(count + retry_count, 'run')}: {planned}, {retries}."
 
 
@@ -121,13 +120,17 @@ def describe_request(request: RunRequest) -> str:
     if request.quarantine:
         details.append(f"in quarantine until {request.quarantine.until}")
     if request.retries:
-        details.append(f"up to {request.retries} {'retry' if request.retries == 1 else 'retries'}")
+        details.append(f"up to {_count_retries(request.retries)}")
     if request.run_timeout_seconds is not None:
         details.append(f"run_timeout {format_duration(request.run_timeout_seconds)}")
     # Last, because this list has the same separator.
     if request.variables:
         details.append(f"variables {', '.join(request.variables)}")
     return format_run(RunResult(request), ", ".join(details))
+
+
+def _count_retries(number: int) -> str:
+    return pluralize(number, "retry", "retries")
 
 
 class PlanContext(NamedTuple):
@@ -144,8 +147,6 @@ class PlanContext(NamedTuple):
     find_changes: Callable[[], ChangeFilter] | None = None
     # The runs of the option `failed-from`, or None without it.
     failed_runs: FailedRuns | None = None
-    # The names of the entries that this change put in quarantine.
-    quarantined_by_change: tuple[str, ...] = ()
 
 
 NO_PLAN_CONTEXT = PlanContext()
@@ -181,7 +182,9 @@ def build_plan(settings: Settings, manifest: Manifest | None, context: PlanConte
         raise InputError([error])
 
     # The selection by changed files, which are read from the clone or the network.
-    changes = _find_changes(by_groups, settings, context)
+    # Without `when`, these entries would run.
+    wanted = select_only(by_groups, settings.only).candidates
+    changes = _find_changes(wanted, context)
     selection = select_changed(by_groups, changes.is_affected) if changes and changes.is_affected else by_groups
     selection = select_only(selection, settings.only)
 
@@ -196,7 +199,7 @@ def build_plan(settings: Settings, manifest: Manifest | None, context: PlanConte
         selection, requests = select_failed(selection, failed_runs, builder.build)
     else:
         requests = _enforce_limits(chain.from_iterable(map(builder.build, selection.candidates)))
-    is_unchanged = Rule.UNCHANGED in selection.left_out and bool(select_only(by_groups, settings.only).candidates)
+    is_unchanged = Rule.UNCHANGED in selection.left_out and bool(wanted)
     if not (requests or settings.allow_empty or settings.selects_nothing or is_unchanged):
         raise InputError([_explain_empty_plan(settings, manifest, selection, failed_runs)])
     requests, duplicate_notes = _deduplicate(requests)
@@ -223,7 +226,7 @@ def build_plan(settings: Settings, manifest: Manifest | None, context: PlanConte
     url = _find_url(settings, manifest)
     return Plan(
         tuple(requests),
-        PlanFacts(tuple(notes), digest, changes.summary if changes else None, context.quarantined_by_change),
+        PlanFacts(tuple(notes), digest, changes.summary if changes else None),
         environment_texts=tuple(map(Secret, sorted(manifest.environment_texts))) if manifest else (),
         fact_values=manifest.fact_values.difference(settings.variables.values()) if manifest else frozenset(),
         warnings=(
@@ -287,11 +290,11 @@ def _explain_empty_plan(
     return explain_empty_plan(settings, manifest, selection, failed_runs)
 
 
-def _find_changes(selection: Selection, settings: Settings, context: PlanContext) -> ChangeFilter | None:
-    """Return the changed files, or None if no selected entry depends on them."""
+def _find_changes(candidates: Sequence[Candidate], context: PlanContext) -> ChangeFilter | None:
+    """Return the changed files, or None if no candidate depends on them."""
     if not context.find_changes or context.failed_runs:
         return None
-    if all(candidate.change_patterns is None for candidate in select_only(selection, settings.only).candidates):
+    if all(candidate.change_patterns is None for candidate in candidates):
         return None
     return context.find_changes()
 

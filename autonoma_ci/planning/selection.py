@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.models import TargetKind
 from autonoma_ci.planning.name_patterns import NamePattern, has_wildcard
+from autonoma_ci.reports.summary import pluralize
 from autonoma_ci.startup import NamedTuple
 
 if TYPE_CHECKING:
@@ -120,8 +121,8 @@ class Selection(NamedTuple):
         """One sentence about the candidates that are left out, or None."""
         if not self.left_out:
             return None
-        noun = "entry" if self.total == 1 else "entries"
-        return f"{sum(self.left_out.values()):,} of {self.total:,} {noun} left out: {self.format_counts()}."
+        total = pluralize(self.total, "entry", "entries")
+        return f"{sum(self.left_out.values()):,} of {total} left out: {self.format_counts()}."
 
     def format_counts(self) -> str:
         """Return how many candidates each rule left out."""

@@ -353,6 +353,12 @@ def describe_step(step: RunStep | None) -> str:
     return f"test step {step.number}{instruction}" + (f": {truncate(step.output, 500)}" if step.output else "")
 
 
-def pluralize(number: int, noun: str) -> str:
-    """Return the number and the noun, such as `2 runs`."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+def pluralize(number: int, noun: str, plural: str = "") -> str:
+    """Return the number and the noun, such as `2 runs`.
+
+    Args:
+        number: The number.
+        noun: The singular.
+        plural: The plural. If empty, it is the singular with an `s`.
+    """
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
