@@ -11,16 +11,14 @@ import posixpath
 import re
 from pathlib import Path
 
-from autonoma_ci.config.parsers import PathList, parse_path_array
+from autonoma_ci.config.parsers import PathList, parse_path_array, split_lines
 from autonoma_ci.errors import InputError
-from autonoma_ci.fs.files import escapes_via_symlink, read_whole_file
+from autonoma_ci.fs.files import UTF_16_BOMS, escapes_via_symlink, read_whole_file
 from autonoma_ci.startup import NamedTuple, lazy_pattern
 
 # In bytes. A list of 100,000 paths has about 5 MB.
 MAX_LIST_BYTES = 16 * 1024**2
 MAX_PATHS = 100_000
-_UTF_16_STARTS = (b"\xff\xfe", b"\xfe\xff")
-_UTF_8_START = b"\xef\xbb\xbf"
 # git writes such a path if it has control characters, quotes or bytes above 0x7f. Source: core.quotePath in git config.
 _QUOTED_PATH_RE = lazy_pattern(r'"((?:[^"\\]|\\[abtnvfr"\\]|\\[0-3][0-7]{2})*)"', re.DOTALL)
 _ESCAPE_RE = lazy_pattern(rb"\\([0-3][0-7]{2}|.)", re.DOTALL)
@@ -96,16 +94,16 @@ def _read_file(path: str, option: str, directory: str) -> PathList:
     data = read_whole_file(str(Path(directory, path)), MAX_LIST_BYTES)
     if data is None:
         raise ListError(f"the file of {option} could not be read", "Check the path, and that the file was written.")
-    if data.startswith(_UTF_16_STARTS):
+    if data.startswith(UTF_16_BOMS):
         raise ListError(f"the file of {option} is UTF-16", "Save it as UTF-8.")
-    text = data.removeprefix(_UTF_8_START).decode("utf-8", "surrogateescape")
+    text = data.decode("utf-8-sig", "surrogateescape")
     try:
         if array := parse_path_array(text.strip()):
             return array
     except InputError as error:
         raise ListError(f"the file of {option} has an invalid JSON array", _ONE_PER_LINE) from error
     is_exact = "\0" in text
-    lines = text.split("\0") if is_exact else [line.removesuffix("\r") for line in text.split("\n")]
+    lines = text.split("\0") if is_exact else split_lines(text)
     return PathList(tuple(filter(None, lines)), is_exact)
 
 

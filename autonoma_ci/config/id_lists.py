@@ -9,7 +9,14 @@ import re
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from autonoma_ci.config.parsers import ASCII_WHITESPACE, NamedId, explain_invalid_id, id_error, strip_link_secrets
+from autonoma_ci.config.parsers import (
+    ASCII_WHITESPACE,
+    NamedId,
+    explain_invalid_id,
+    id_error,
+    split_lines,
+    strip_link_secrets,
+)
 from autonoma_ci.errors import InputError
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.startup import NamedTuple
@@ -143,7 +150,7 @@ class _ListParser:
 
         Lines end as in editors, at `\n` or `\r\n` only.
         """
-        lines = [line.removesuffix("\r") for line in text.split("\n")]
+        lines = split_lines(text)
         for number, line in enumerate(lines, 1):
             self._parse_line(line, f"line {number}: " if len(lines) > 1 else "")
 

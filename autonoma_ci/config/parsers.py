@@ -98,7 +98,7 @@ def is_quoted(text: str) -> bool:
     return len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`"
 
 
-def _split_lines(text: str) -> list[str]:
+def split_lines(text: str) -> list[str]:
     r"""Return the lines of a text as editors show them.
 
     Lines end at `\n` or `\r\n` only, so a comment ends where the user sees its end.
@@ -136,7 +136,7 @@ def parse_patterns(text: str) -> tuple[str, ...]:
         InputError: The text has only line breaks and white space.
 
     """
-    if patterns := tuple(dict.fromkeys(filter(None, (line.strip(ASCII_WHITESPACE) for line in _split_lines(text))))):
+    if patterns := tuple(dict.fromkeys(filter(None, (line.strip(ASCII_WHITESPACE) for line in split_lines(text))))):
         return patterns
     raise InputError(["missing pattern. Write one name, id or pattern per line."])
 
@@ -166,7 +166,7 @@ def parse_changed_files(text: str) -> str | PathList:
         return text
     if array := parse_path_array(text):
         return array
-    lines = (line.strip(ASCII_WHITESPACE) for line in _split_lines(text))
+    lines = (line.strip(ASCII_WHITESPACE) for line in split_lines(text))
     return PathList(tuple(filter(None, lines)))
 
 
@@ -668,7 +668,7 @@ def parse_variables(text: str, warn: Callable[[str], object] = _ignore_warning) 
     """
     lines = [
         line
-        for line in _split_lines(text)
+        for line in split_lines(text)
         if line.strip(ASCII_WHITESPACE) and not line.lstrip(ASCII_WHITESPACE).startswith("#")
     ]
     if lines and (
@@ -696,7 +696,7 @@ def _parse_variable_lines(text: str, warn: Callable[[str], object]) -> tuple[dic
     variables: dict[str, str] = {}
     problems = []
     previous_value = ""
-    for line_number, line in enumerate(_split_lines(text), 1):
+    for line_number, line in enumerate(split_lines(text), 1):
         if not line.strip(ASCII_WHITESPACE) or line.lstrip(ASCII_WHITESPACE).startswith("#"):
             continue
         parsed = parse_variable_line(line)

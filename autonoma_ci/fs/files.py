@@ -8,6 +8,7 @@ parent.
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import secrets
@@ -34,6 +35,8 @@ _READ_FLAGS = os.O_RDONLY | O_NONBLOCK | getattr(os, "O_BINARY", 0)
 # Errors in a directory that allows no new file. It can belong to another user, or the old file is mounted on its own.
 _NO_NEW_FILE_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _NOT_REGULAR = "not a regular file"
+# The byte order marks that text editors write at the beginning of UTF-16.
+UTF_16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # Windows has no descriptors of directories.
 HAS_DIRECTORY_DESCRIPTORS = (
     bool(O_NOFOLLOW) and {os.open, os.mkdir, os.rename, os.stat, os.unlink} <= os.supports_dir_fd

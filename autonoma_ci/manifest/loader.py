@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from contextlib import suppress
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from autonoma_ci.config.parsers import explain_invalid_id, find_variable_error, 
 from autonoma_ci.config.settings import NO_GROUPS
 from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.escaping import sanitize_line
-from autonoma_ci.fs.files import NotRegularFileError, escapes_via_symlink, os_error_reason, read_head
+from autonoma_ci.fs.files import UTF_16_BOMS, NotRegularFileError, escapes_via_symlink, os_error_reason, read_head
 from autonoma_ci.manifest.interpolation import find_selected_environment
 from autonoma_ci.manifest.keys import ENTRY_KEYS, expand_short_forms, explain_unknown_key
 from autonoma_ci.manifest.schema import MAX_MATRIX_COMBINATIONS, MAX_RETRIES, Folder, Manifest, Tag, Test
@@ -46,8 +45,6 @@ _MAPPING_FORMS = {
 }
 # The settings of one name, by the key at the top of the manifest.
 _SETTINGS_FORMS = {"groups": "`{ default: false }`", "environments": "`{ variables: { … } }`"}
-# The byte order marks that text editors write at the beginning of UTF-16.
-_UTF_16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # Keys whose value is an id.
 _ID_KEYS = frozenset({"id", "application_version_id", "application_id", "version_id"})
 # The types of pydantic's errors for a value that is no mapping.
@@ -139,7 +136,7 @@ def read_manifest_text(path: str, directory: str, file: str) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        if data.startswith(_UTF_16_BOMS):
+        if data.startswith(UTF_16_BOMS):
             raise build_error("the file is UTF-16. Save it as UTF-8.") from None
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - data.rfind(b"\n", 0, error.start)
