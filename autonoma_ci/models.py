@@ -152,6 +152,19 @@ class ChangeBase(NamedTuple):
     is_exact: bool = False
 
 
+class ComparedFiles(NamedTuple):
+    """The files that differ between a build and its base, from the clone or the API.
+
+    They are relative to the top of the repository. The paths are untrusted texts. A renamed file has both of its paths.
+    """
+
+    paths: frozenset[str]
+    # The commit that the build is compared with, the first one if there are several.
+    base: str
+    # The paths that can be submodules. Which of their files changed is unknown.
+    submodules: frozenset[str] = frozenset()
+
+
 class ChangeSummary(NamedTuple):
     """How the changed files of the build were found, for reports."""
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from autonoma_ci.app.inputs import CIEnvironment
     from autonoma_ci.clock import Clock
     from autonoma_ci.config.settings import Settings
-    from autonoma_ci.models import ChangeBase
+    from autonoma_ci.models import ChangeBase, ComparedFiles
 
 _log = DebugLogger()
 # Links from a manifest to another one. Linux follows at most 40.
@@ -113,12 +113,16 @@ def _find_since_base(
         return run_everything(f"{base.no_base_reason}.")
     try:
         with Clone(directory) as clone:
-            changes = clone.find_changes(base, context)
+            return _to_changed_files("clone", clone.find_changes(base, context))
     except NoBaseError as error:
         return run_everything(f"{error}.")
     except CloneError as error:
         return _compare_by_api(settings, ci, environ, base, clock, error)
-    return ChangedFiles(ChangeSummary("clone", changes.base, len(changes.paths)), changes.paths, changes.submodules)
+
+
+def _to_changed_files(source: str, compared: ComparedFiles) -> ChangedFiles:
+    summary = ChangeSummary(source, compared.base, len(compared.paths))
+    return ChangedFiles(summary, compared.paths, compared.submodules)
 
 
 def _compare_by_api(
@@ -139,11 +143,10 @@ def _compare_by_api(
     from autonoma_ci.ci.changes.compare import CompareError
 
     try:
-        compared = support.compare(environ, ci.build_context, base, token, clock)
+        return _to_changed_files("api", support.compare(environ, ci.build_context, base, token, clock))
     except CompareError as error:
         text = str(error)
         return run_everything(f"{reason} {text[:1].upper()}{text[1:]}. {error.remedy}")
-    return ChangedFiles(ChangeSummary("api", compared.base, len(compared.paths)), compared.paths, compared.submodules)
 
 
 def _describe_remedy(error: CloneError, ci: CIEnvironment) -> str:

@@ -14,12 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from autonoma_ci.ci.changes.compare import ComparedFiles
     from autonoma_ci.ci.comments.sticky import CommentThread
     from autonoma_ci.clock import Clock
     from autonoma_ci.config.parsers import Shard
     from autonoma_ci.errors import Diagnostic
-    from autonoma_ci.models import ChangeBase, Report
+    from autonoma_ci.models import ChangeBase, ComparedFiles, Report
     from autonoma_ci.redaction.redactor import Secret
 
 UNKNOWN_BUILD = BuildContext()  # no fact of the build is known

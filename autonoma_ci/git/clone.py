@@ -14,7 +14,7 @@ from autonoma_ci.git.history import find_merge_bases
 from autonoma_ci.git.layout import RefReader, find_clone
 from autonoma_ci.git.objects import BLOB, Commit, ObjectReader
 from autonoma_ci.git.tree_comparison import TreeComparison, compare_trees
-from autonoma_ci.startup import NamedTuple
+from autonoma_ci.models import ComparedFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,16 +23,6 @@ if TYPE_CHECKING:
     from autonoma_ci.models import BuildContext, ChangeBase
 
 _CHECK_OUT_COMMIT = "Check out the commit of the build."
-
-
-class BuildChanges(NamedTuple):
-    """What a build changed."""
-
-    # The hash of the base.
-    base: str
-    # Relative to the top of the clone.
-    paths: frozenset[str]
-    submodules: frozenset[str]
 
 
 class Clone:
@@ -72,7 +62,7 @@ class Clone:
         """Close the objects."""
         self._reader.__exit__()
 
-    def find_changes(self, base: ChangeBase, context: BuildContext) -> BuildChanges:
+    def find_changes(self, base: ChangeBase, context: BuildContext) -> ComparedFiles:
         """Return what the commit under test changed against its base.
 
         Args:
@@ -87,9 +77,9 @@ class Clone:
         bases = self.find_bases(base, context)
         with report_damage():
             comparisons = [self._compare(commit) for commit in bases]
-        return BuildChanges(
-            bases[0].decode(),
+        return ComparedFiles(
             frozenset().union(*(comparison.paths for comparison in comparisons)),
+            bases[0].decode(),
             frozenset().union(*(comparison.submodules for comparison in comparisons)),
         )
 

@@ -14,8 +14,7 @@ from autonoma_ci.ci.env import env_reader
 from autonoma_ci.ci.rest.github_api import create_github_client, find_github_hint
 from autonoma_ci.ci.rest.http import RestError, RestLimits, api_base_url
 from autonoma_ci.errors import InputError
-from autonoma_ci.models import COMMIT_HASH_RE
-from autonoma_ci.startup import NamedTuple
+from autonoma_ci.models import COMMIT_HASH_RE, ComparedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,19 +42,6 @@ _INVALID_BRANCH_RE = re.compile(
 )
 # The commit of a submodule, in the patch of its path.
 _SUBMODULE_RE = re.compile(r"^[-+]Subproject commit [0-9a-f]{40}", re.MULTILINE)
-
-
-class ComparedFiles(NamedTuple):
-    """The changed files of a build.
-
-    The paths are untrusted texts. A renamed file has both of its paths.
-    """
-
-    paths: frozenset[str]
-    # The merge base of the two commits.
-    base: str
-    # The paths that can be submodules. Which of their files changed is unknown.
-    submodules: frozenset[str] = frozenset()
 
 
 class CompareError(Exception):

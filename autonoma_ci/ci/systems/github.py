@@ -48,11 +48,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from autonoma_ci.ci.base import LogGroup, PublishContext, ReportPublisher
-    from autonoma_ci.ci.changes.compare import ComparedFiles
     from autonoma_ci.ci.comments.rest import RestCommentThread
     from autonoma_ci.clock import Clock
     from autonoma_ci.errors import Diagnostic
-    from autonoma_ci.models import ChangeBase, Report
+    from autonoma_ci.models import ChangeBase, ComparedFiles, Report
     from autonoma_ci.redaction.redactor import Secret
 
 # GitHub's documentation limits the payload of a webhook to 25 MB.

@@ -8,13 +8,13 @@ import pytest
 
 from autonoma_ci.app.changed_files import find_changed_files
 from autonoma_ci.ci.base import CompareSupport
-from autonoma_ci.ci.changes.compare import ComparedFiles, CompareError
+from autonoma_ci.ci.changes.compare import CompareError
 from autonoma_ci.clock import Clock
 from autonoma_ci.config.parsers import PathList
 from autonoma_ci.config.settings import Settings
 from autonoma_ci.git.clone import Clone
 from autonoma_ci.git.errors import MERGE_WITH_PARENTS, CloneError
-from autonoma_ci.models import ChangeBase, ChangeSummary
+from autonoma_ci.models import ChangeBase, ChangeSummary, ComparedFiles
 from autonoma_ci.planning.changed_files import run_everything
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fixed_base import MAIN, System, create_ci

@@ -16,7 +16,7 @@ from tests.support.git_repository import GitRepository, needs_git
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from autonoma_ci.git.clone import BuildChanges
+    from autonoma_ci.models import ComparedFiles
 
 pytestmark = needs_git
 FEATURE = BuildContext("ci", branch="feature")
@@ -36,7 +36,7 @@ def repository(tmp_path: Path) -> GitRepository:
     return repository
 
 
-def find_changes(repository: GitRepository, base: ChangeBase = MAIN, context: BuildContext = FEATURE) -> BuildChanges:
+def find_changes(repository: GitRepository, base: ChangeBase = MAIN, context: BuildContext = FEATURE) -> ComparedFiles:
     """Return the changes of the commit that is checked out."""
     with Clone(str(repository.folder)) as clone:
         return clone.find_changes(base, context)

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autonoma_ci.ci.changes import compare
-from autonoma_ci.ci.changes.compare import ComparedFiles, CompareError, compare_changes
+from autonoma_ci.ci.changes.compare import CompareError, compare_changes
 from autonoma_ci.ci.detection import DETECTION_RULES, load_system
 from autonoma_ci.ci.rest import http
 from autonoma_ci.ci.rest.http import RestLimits
 from autonoma_ci.ci.systems.github import SYSTEM
 from autonoma_ci.clock import Clock
-from autonoma_ci.models import BuildContext, ChangeBase
+from autonoma_ci.models import BuildContext, ChangeBase, ComparedFiles
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.ci_environments import HEAD, MERGE, TARGET
 from tests.support.fake_clock import FakeClock
